@@ -1,0 +1,159 @@
+import { z } from 'zod';
+import { BadRequest, TooLarge, UnsupportedMediaType } from './errors.ts';
+import type { DepositStore } from './store.ts';
+
+const MAX_BODY_BYTES = 8 * 1024;
+
+const text = () =>
+  z
+    .string('is missing or not text')
+    .refine((value) => value.isWellFormed(), { error: 'is not valid Unicode', abort: true })
+    .refine((value) => !/\p{Cc}/u.test(value), { error: 'must not contain control characters', abort: true });
+
+/** Text of `least` to `most` characters, counted as Unicode code points. */
+const sized = (least: number, most: number) =>
+  text().refine((value) => {
+    const length = [...value].length;
+    return length >= least && length <= most;
+  }, `must have ${least} to ${most} characters`);
+
+const connectUrl = text()
+  .refine((value) => value.length <= 2048, { error: 'must have at most 2048 characters', abort: true })
+  .refine(isConnectUrl, {
+    error: 'must be an http, https, ws or wss URL with a host and without user name or password',
+    abort: true,
+  })
+  .transform((value) => new URL(value).href)
+  .refine((value) => value.length <= 2048, 'must have at most 2048 characters once its special characters are encoded');
+
+const fingerprint = text()
+  .regex(/^[0-9a-f]{2}(:[0-9a-f]{2}){15}$/i, 'must be 16 pairs of hexadecimal digits, separated by colons')
+  .toLowerCase();
+
+const depositSchema = z
+  .object({
+    connect_url: connectUrl,
+    fingerprint,
+    client_id: sized(3, 100).refine((value) => !value.includes(':'), 'must not contain a colon'),
+    password: sized(3, 100),
+  })
+  .transform((fields) => ({
+    /** Normalised: ASCII only, whatever was uploaded. */
+    connectUrl: fields.connect_url,
+    /** Lower-case. */
+    fingerprint: fields.fingerprint,
+    clientId: fields.client_id,
+    password: fields.password,
+  }));
+
+/** The credentials a machine needs to connect to its RPort server. */
+export type Deposit = z.infer<typeof depositSchema>;
+
+/**
+ * Reads the deposit from the body of a request: JSON, a multipart form or an urlencoded form, at most 8 KiB.
+ * Throws BadRequest with every broken rule, TooLarge or UnsupportedMediaType.
+ */
+export async function readDeposit(request: Request): Promise<Deposit> {
+  const result = depositSchema.safeParse(await readFields(request));
+  if (result.success) return result.data;
+  const fields = result.error.issues.map((issue) => ({ field: issue.path.join('.'), problem: issue.message }));
+  throw new BadRequest('The deposit was refused; nothing was stored.', fields);
+}
+
+/** The answer to a deposit. */
+export interface Pairing {
+  pairing_code: string;
+  /** The pairing URL. */
+  url: string;
+  /** RFC 3339, UTC. */
+  expires: string;
+  /** One command for each system. Each ends in the script's invocation, so that flags can be appended. */
+  installers: { linux: string; windows: string };
+}
+
+/** Stores a deposit and tells how to use it. Throws StoreFull. */
+export function pair(deposit: Deposit, store: DepositStore, publicUrl: string): Pairing {
+  const { code, expires } = store.put(deposit);
+  const url = `${publicUrl}/${code}`;
+  return {
+    pairing_code: code,
+    url,
+    expires: expires.toISOString(),
+    installers: { linux: linuxCommand(url), windows: windowsCommand(url) },
+  };
+}
+
+/** Without curl's -f: the answer to an expired code is a script as well, which prints the reason and fails. */
+function linuxCommand(url: string): string {
+  return `curl -sSL ${url} | sudo sh -s --`;
+}
+
+/** The old script is removed first: it must not run when the download of the new one fails. 3072 is TLS 1.2, which Windows PowerShell 5.1 leaves off. */
+function windowsCommand(url: string): string {
+  return [
+    '[Net.ServicePointManager]::SecurityProtocol = [Net.ServicePointManager]::SecurityProtocol -bor 3072',
+    'Remove-Item -Path rport-installer.ps1 -ErrorAction Ignore',
+    `Invoke-WebRequest -UseBasicParsing -Uri ${url}.ps1 -OutFile rport-installer.ps1`,
+    'powershell -ExecutionPolicy Bypass -File .\\rport-installer.ps1',
+  ].join('; ');
+}
+
+function isConnectUrl(value: string): boolean {
+  if (!URL.canParse(value)) return false;
+  const url = new URL(value);
+  return /^(https?|wss?):$/.test(url.protocol) && url.host !== '' && url.username === '' && url.password === '';
+}
+
+async function readFields(request: Request): Promise<Record<string, unknown>> {
+  const type = (request.headers.get('Content-Type') ?? '').split(';', 1)[0]?.trim().toLowerCase();
+  switch (type) {
+    case 'application/json':
+      return parseJson(await readBody(request));
+    case 'multipart/form-data':
+    case 'application/x-www-form-urlencoded':
+      return parseForm(request, await readBody(request));
+    default:
+      throw new UnsupportedMediaType('Send the deposit as JSON, as a multipart form or as an urlencoded form.');
+  }
+}
+
+async function readBody(request: Request): Promise<Uint8Array<ArrayBuffer>> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of request.body ?? []) {
+    size += chunk.byteLength;
+    if (size > MAX_BODY_BYTES) throw new TooLarge('A deposit has at most 8192 bytes.');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+function parseJson(body: Uint8Array): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
+  } catch {
+    // The error of a parser quotes what it read, and that may be a password.
+    throw new BadRequest('The body is not valid JSON.');
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new BadRequest('The body must be a JSON object.');
+  }
+  return Object.fromEntries(Object.entries(value));
+}
+
+async function parseForm(request: Request, body: Uint8Array<ArrayBuffer>): Promise<Record<string, unknown>> {
+  const headers = { 'Content-Type': request.headers.get('Content-Type') ?? '' };
+  let form: FormData;
+  try {
+    form = await new Response(body, { headers }).formData();
+  } catch {
+    throw new BadRequest('The body is not a valid form.');
+  }
+  // A field that is given twice is no text, so it is refused by its name.
+  return Object.fromEntries([...form.keys()].map((name) => [name, single(form.getAll(name))]));
+}
+
+function single(values: unknown[]): unknown {
+  return values.length === 1 ? values[0] : values;
+}
