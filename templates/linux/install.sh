@@ -1,14 +1,13 @@
 #!/bin/sh
-# Installs the RPort client on this machine and connects it to its server. With -h: what it can do.
-# POSIX sh. Nothing runs before the last line, so that a script cut off on its way does nothing.
+# Installs the RPort client and connects it to its server; -h tells more. POSIX sh.
+# Nothing runs before the last line: a script cut off on its way changes nothing.
 
-trap 'echo "rport installer: this script arrived incomplete; nothing was changed. Run the command again." >&2; exit 1' EXIT
+trap 'echo "rport installer: this script arrived incomplete; run the command again" >&2; exit 1' EXIT
 
 main() {
 	set -u
 	umask 077
-	LC_ALL=C
-	export LC_ALL
+	export LC_ALL=C
 	PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 	settings
 	facts
@@ -24,8 +23,7 @@ main() {
 	uninstall) uninstall ;;
 	install)
 		preflight
-		fetch_client
-		fetch_tacoscript
+		download
 		install_client
 		start_service
 		await_connection
@@ -33,7 +31,7 @@ main() {
 	esac
 }
 
-# The only lines that differ from one rendered script to the next.
+# The only lines that differ from one installer to the next.
 settings() {
 	script_version='<%= it.version %>'
 	public_url='<%= it.publicUrl %>'
@@ -53,7 +51,7 @@ facts() {
 	client=/usr/local/bin/rport
 	config_dir=/etc/rport
 	config=$config_dir/rport.conf
-	# Lists what an uninstall cannot tell from the files: the account and the Tacoscript that an install added.
+	# The account and the Tacoscript that an install added: -u must not guess those.
 	manifest=$config_dir/.installer
 	data_dir=/var/lib/rport
 	log_dir=/var/log/rport
@@ -61,15 +59,12 @@ facts() {
 	state=$data_dir/state.json
 	unit=/etc/systemd/system/rport.service
 	init_script=/etc/init.d/rport
-	sudoers_updates=/etc/sudoers.d/rport-update-status
-	sudoers_all=/etc/sudoers.d/rport-all-cmd
-	sudoers_files=/etc/sudoers.d/rport-filereception
+	sudoers=/etc/sudoers.d/rport
 	tacoscript=/usr/local/bin/tacoscript
 	tacoscript_version=0.0.9
-	connect_timeout=30
 
-	# For a rollback: what this run has changed so far, newest first.
-	work='' staged='' changing='' created='' replaced='' added_account='' enabled='' was_active=''
+	# What this run has changed so far, newest first.
+	work='' staged='' changing='' created='' replaced='' added_account='' was_registered='' was_active=''
 }
 
 help() {
@@ -83,7 +78,7 @@ Installs the RPort client and connects it to its server.
   -s       sudo without password for the account: with -x, full root
   -a USER  run as USER, added if missing, instead of rport
   -r       let the server send files
-  -b       sudo rules for received files: any owner, any place
+  -b       with -r: sudo rules to put those files anywhere
   -i       install Tacoscript as well
   -g TAG   tag the client; may be repeated
   -d       random client id instead of the machine id
@@ -93,11 +88,11 @@ Installs the RPort client and connects it to its server.
   -u       uninstall client, configuration and logs
   -v       print versions
   -h       print this
-  -c -l -p are accepted and have no effect.
+-c -l -p have no effect.
 
 Exit codes: 0 done, 1 unexpected, 2 usage, 3 not root, 4 unsupported system,
 5 already installed, 6 download failed, 7 checksum mismatch, 8 server not
-reachable, 9 installed but not connected.
+reachable, 9 installed but not connected
 EOF
 }
 
@@ -135,9 +130,9 @@ parse_flags() {
 		esac
 	done
 	read_flags "$@"
-
+	[ "$reception" ] || reception_sudo=''
 	case $account in
-	'' | [!A-Za-z_]* | *[!A-Za-z0-9_.-]*) die 2 "-a: not an account name; use letters, digits, _ . and -" ;;
+	'' | [!A-Za-z_]* | *[!A-Za-z0-9_.-]*) die 2 "-a: not an account name" ;;
 	esac
 	[ "${#account}" -le 32 ] || die 2 "-a: an account name has at most 32 characters"
 }
@@ -180,12 +175,10 @@ add_tag() {
 
 print_versions() {
 	say "installer $script_version"
-	_client=$client
-	[ -x "$_client" ] || _client=$(command -v rport) || _client=''
-	if [ "$_client" ]; then
-		say "rport ${_client}: $(version_of "$_client")"
+	if has rport; then
+		say "rport $(version_of rport)"
 	else
-		say "rport: not installed"
+		say "rport is not installed"
 	fi
 }
 
@@ -195,14 +188,14 @@ version_of() {
 	say "${_version##* }"
 }
 
-# Everything that can stop an install is found out here, before anything is changed.
+# What can stop an install is found out before anything is changed.
 preflight() {
-	[ "$connect_url" ] || die 2 "this script holds no credentials; use the command of a pairing, or -u to uninstall"
+	[ "$connect_url" ] || die 2 "this script holds no credentials: it can only uninstall, by -u"
 	[ "$dry_run" ] || need_root
 	find_architecture
 	find_tools
 	find_service_manager
-	[ "$manager" ] || die 4 "no service manager found: neither systemd nor OpenRC nor a classic init runs here"
+	[ "$manager" ] || die 4 "no service manager: neither systemd nor OpenRC nor init runs here"
 	if [ -z "$force" ]; then
 		for _path in "$client" "$config" "$unit" "$init_script" /usr/bin/rport; do
 			[ ! -e "$_path" ] || die 5 "already installed ($_path exists); nothing was changed. -f overwrites it, -u removes it"
@@ -219,52 +212,51 @@ find_architecture() {
 	[ "$(uname -s)" = Linux ] || die 4 "this system is not Linux"
 	_machine=$(uname -m)
 	case $_machine in
-	x86_64 | amd64) arch=x86_64 ;;
+	x86_64 | s390x) arch=$_machine ;;
 	i[3-6]86) arch=i386 ;;
-	aarch64* | arm64) arch=arm64 ;;
+	aarch64*) arch=arm64 ;;
 	armv6*) arch=armv6 ;;
 	armv7* | armv8*) arch=armv7 ;;
-	s390x) arch=s390x ;;
 	mips | mips64)
-		# The kernel has one name for both byte orders; the sixth byte of a program tells which.
-		has od || die 4 "missing tool: od"
+		# The sixth byte of a program tells the byte order. Soft float runs everywhere.
 		[ "$(od -An -tu1 -j5 -N1 /bin/sh | tr -d ' ')" != 1 ] || _machine=${_machine}le
-		_float=softfloat
-		! grep -qi '^fpu.*yes\|^FPU.*R[0-9]' /proc/cpuinfo || _float=hardfloat
-		arch=${_machine}_$_float
+		arch=${_machine}_softfloat
 		;;
 	*) die 4 "there is no rport client for this architecture ($_machine)" ;;
 	esac
 }
 
 find_tools() {
-	for _tool in cat chmod chown cp cut date find grep gzip id mkdir mktemp mv rm sed sleep sort tail tar tr wc; do
-		has "$_tool" || die 4 "missing tool: $_tool"
+	for _tool in cut find grep gzip id mktemp sed sort tail tar tr; do
+		need "$_tool"
 	done
-	if has curl; then
-		downloader=curl
-	elif has wget; then
-		downloader=wget
-	else
-		die 4 "missing tool: curl or wget"
-	fi
-	has sha256sum || has shasum || has openssl || die 4 "missing tool: sha256sum, shasum or openssl"
-	id "$account" >/dev/null 2>&1 || has useradd || has adduser || die 4 "missing tool: useradd or adduser"
+	need curl wget
+	need sha256sum shasum openssl
+	id "$account" >/dev/null 2>&1 || need useradd adduser
+	downloader=wget
+	! has curl || downloader=curl
+}
+
+# need TOOL...: any one of them
+need() {
+	for _tool; do
+		! has "$_tool" || return 0
+	done
+	die 4 "missing tool: $*"
 }
 
 find_service_manager() {
+	manager=''
 	if [ -d /run/systemd/system ] && has systemctl; then
 		manager=systemd
 	elif has rc-service && has rc-update; then
 		manager=openrc
 	elif [ -d /etc/init.d ] && [ "$(cat /proc/1/comm 2>/dev/null)" = init ]; then
 		manager=client
-	else
-		manager=''
 	fi
 }
 
-# Any answer proves it. The client knows no proxy from the environment, so none is used here.
+# Any answer will do. The client takes no proxy from the environment, so none is used.
 reach_server() {
 	_url=$connect_url
 	case $_url in
@@ -280,34 +272,37 @@ reach_server() {
 		fi
 	) || _status=$?
 	case $downloader/$_status/$_answer in
-	# curl: no HTTP, or an empty or broken answer; GNU wget: an HTTP error; then busybox wget's words for that.
+	# Not HTTP, or an empty or broken answer, by curl; an HTTP error by GNU and by busybox wget.
 	*/0/* | curl/1/* | curl/52/* | curl/56/* | wget/8/* | wget/*"server returned error"*) ;;
-	*) die 8 "the server $connect_url is not reachable from here; nothing was changed ($(say "$_answer" | tail -n 1))" ;;
+	*) die 8 "$connect_url is not reachable; nothing was changed ($(say "$_answer" | tail -n 1))" ;;
 	esac
 }
 
-fetch_client() {
+download() {
 	if [ "$dry_run" ]; then
-		say "would download ${package:-rport ${unstable:+newest unstable }${rport_version} ($arch) from $rport_releases}"
+		say "would download ${package:-rport ${unstable:+newest unstable }$rport_version ($arch)}${with_tacoscript:+ and tacoscript}"
 		return
 	fi
 	make_work_dir
+	fetch_client
+	[ -z "$with_tacoscript" ] || fetch_tacoscript
+}
+
+fetch_client() {
 	if [ "$package" ]; then
 		fetch_package
 	else
 		resolve_version
-		_name=rport_${rport_version}_linux_$arch.tar.gz
 		say "Downloading rport $rport_version ($arch)"
-		fetch_verified "$rport_releases/download/$rport_version" "$_name" "$work/rport.tar.gz" || die $? "$_why"
+		fetch_verified "$rport_releases/download/$rport_version" "$rport_version" rport || die $? "$_why"
 	fi
-	unpack "$work/rport.tar.gz" rport || die 6 "the downloaded package is damaged: it holds no rport"
+	unpack rport || die 6 "the package is damaged: it holds no rport"
 	chmod 700 "$work/rport"
 	client_version=$(version_of "$work/rport") || die 4 "the downloaded rport does not run on this machine"
-	[ "$package" ] || [ "$client_version" = "$rport_version" ] ||
-		die 6 "the downloaded rport calls itself $client_version, not $rport_version"
+	[ "$package" ] || [ "$client_version" = "$rport_version" ] || die 6 "the package holds rport $client_version instead"
 }
 
-# Programs are run from the private directory before they are installed, and /tmp may forbid that.
+# A private directory; programs are tried there, which /tmp may forbid.
 make_work_dir() {
 	for _dir in "${TMPDIR:-/tmp}" /var/tmp "${client%/*}"; do
 		work=$(mktemp -d "$_dir/rport.XXXXXX" 2>/dev/null) || continue
@@ -317,18 +312,18 @@ make_work_dir() {
 		rm -rf "$work"
 	done
 	work=''
-	die 1 "no temporary directory from which programs may be run"
+	die 1 "no temporary directory lets programs run"
 }
 
 fetch_package() {
 	case $package in
 	http://* | https://*)
 		say "Downloading $package"
-		fetch "$package" "$work/rport.tar.gz" || die 6 "could not download $package"
+		fetch "$package" "$work/rport.tar.gz"
 		;;
-	*) cp -- "$package" "$work/rport.tar.gz" || die 6 "could not read $package" ;;
-	esac
-	warn "$package was not verified: there is no checksum for it"
+	*) cp -- "$package" "$work/rport.tar.gz" ;;
+	esac || die 6 "could not get $package"
+	warn "$package is not verified: it has no checksum"
 }
 
 resolve_version() {
@@ -356,7 +351,7 @@ fetch() {
 	fi
 }
 
-# Where an address redirects to.
+# redirect_of URL
 redirect_of() {
 	if [ "$downloader" = curl ]; then
 		curl -sS -o /dev/null --connect-timeout 15 -w '%{redirect_url}' "$1"
@@ -366,64 +361,56 @@ redirect_of() {
 	fi | tr -d '\r'
 }
 
-# fetch_verified BASE NAME FILE: on failure returns the exit code, with the reason in _why.
+# fetch_verified BASE VERSION PROGRAM: fails with the exit code, and the reason in _why.
 fetch_verified() {
-	_why="could not download $1/$2"
-	fetch "$1/$2" "$3" || return 6
+	_name=$3_$2_linux_$arch.tar.gz
+	_why="could not download $1/$_name"
+	fetch "$1/$_name" "$work/$3.tar.gz" || return 6
 	_why="could not download $1/checksums.txt"
 	fetch "$1/checksums.txt" "$work/checksums.txt" || return 6
-	_why="$1/$2 does not have the checksum that checksums.txt gives"
-	_expected=$(sed -n "s|^\([0-9a-fA-F]\{64\}\) [ *]$2\$|\1|p" "$work/checksums.txt" | tr A-F a-f)
-	[ "$_expected" ] && [ "$_expected" = "$(sha256_of "$3")" ] || return 7
+	_why="$1/$_name does not have the checksum that checksums.txt gives"
+	_expected=$(sed -n "s|^\([0-9a-fA-F]\{64\}\) [ *]$_name\$|\1|p" "$work/checksums.txt" | tr A-F a-f)
+	[ "$_expected" ] && [ "$_expected" = "$(sha256_of "$work/$3.tar.gz")" ] || return 7
 }
 
 sha256_of() {
 	if has sha256sum; then
-		sha256sum <"$1" | cut -d ' ' -f 1
+		sha256sum
 	elif has shasum; then
-		shasum -a 256 <"$1" | cut -d ' ' -f 1
+		shasum -a 256
 	else
-		openssl dgst -sha256 -r <"$1" | cut -d ' ' -f 1
-	fi
+		openssl dgst -sha256 -r
+	fi <"$1" | cut -c 1-64
 }
 
-# unpack ARCHIVE PROGRAM: takes one program out of an archive, into the work directory.
+# unpack PROGRAM
 unpack() {
-	tar -xzf "$1" -C "$work" "$2" 2>/dev/null || tar -xzf "$1" -C "$work" "./$2" 2>/dev/null
-	[ -f "$work/$2" ] && [ ! -L "$work/$2" ]
+	tar -xzf "$work/$1.tar.gz" -C "$work" "$1" 2>/dev/null || tar -xzf "$work/$1.tar.gz" -C "$work" "./$1" 2>/dev/null
+	[ -f "$work/$1" ] && [ ! -L "$work/$1" ]
 }
 
-# The companion is no reason to fail: the client works without it.
+# The client works without it, so this never fails.
 fetch_tacoscript() {
-	[ "$with_tacoscript" ] || return 0
-	if [ "$dry_run" ]; then
-		say "would download tacoscript $tacoscript_version from $tacoscript_releases"
-		return
-	fi
 	if [ -e "$tacoscript" ] && ! grep -qx tacoscript "$manifest" 2>/dev/null; then
-		warn "$tacoscript exists already and is left alone"
-		return
+		_why="$tacoscript exists already"
+	elif fetch_verified "$tacoscript_releases/download/v$tacoscript_version" "$tacoscript_version" tacoscript; then
+		! unpack tacoscript || return 0
+		_why="its package is damaged"
 	fi
-	say "Downloading tacoscript $tacoscript_version"
-	_name=tacoscript_${tacoscript_version}_linux_$arch.tar.gz
-	if ! fetch_verified "$tacoscript_releases/download/v$tacoscript_version" "$_name" "$work/tacoscript.tar.gz"; then
-		warn "Tacoscript is not installed: $_why"
-	elif ! unpack "$work/tacoscript.tar.gz" tacoscript; then
-		warn "Tacoscript is not installed: its package is damaged"
-	fi
+	warn "Tacoscript is not installed: $_why"
 }
 
 install_client() {
-	was_active=''
-	! manage is-active || was_active=1
+	! is_registered || was_registered=1
+	[ -z "$was_registered" ] || ! manage is-active || was_active=1
 	changing=1
 	add_account
+	for _dir in "$data_dir" "$log_dir"; do
+		change "make $_dir" make_account_dir "$_dir"
+	done
 	change "make $config_dir" make_dir "$config_dir" 755 root:
-	change "make $data_dir" make_dir "$data_dir" 750 "$account:"
-	change "make $log_dir" make_dir "$log_dir" 750 "$account:"
-	[ -d "${client%/*}" ] || change "make ${client%/*}" make_dir "${client%/*}" 755 root:
-	change "install $client" put "$client" 755 root: cat "$work/rport"
-	add_tacoscript
+	change "write $client" put "$client" 755 root: cat "$work/rport"
+	[ ! -f "$work/tacoscript" ] || change "write $tacoscript" put "$tacoscript" 755 root: cat "$work/tacoscript"
 	change "write $manifest" put "$manifest" 644 root: print_manifest
 	choose_client_id
 	change "write $config" put "$config" 600 "$account:" print_config
@@ -431,7 +418,11 @@ install_client() {
 	add_service
 }
 
-# change WHAT COMMAND [ARGUMENT...]: the one way to change the machine. In a dry run it only says what would be done.
+is_registered() {
+	[ -e "$unit" ] || [ -e "$init_script" ]
+}
+
+# change WHAT COMMAND...: the one way to change the machine. A dry run only tells.
 change() {
 	if [ "$dry_run" ]; then
 		say "would $1"
@@ -447,25 +438,29 @@ make_dir() {
 	if [ ! -d "$1" ]; then
 		mkdir "$1" || return
 		created="$1 $created"
-	elif [ "$(find "$1" -prune ! -user "${3%:}")" ]; then
-		# It belonged to the account of an earlier install.
-		chown -Rh "$3" "$1" || return
 	fi
 	chown "$3" "$1" && chmod "$2" "$1"
 }
 
-# put FILE MODE OWNER COMMAND [ARGUMENT...]: makes what the command prints the content of a file, in one rename.
+# What an earlier install left there may belong to another account.
+make_account_dir() {
+	[ ! -d "$1" ] || [ -z "$(find "$1" -prune ! -user "$account")" ] || chown -Rh "$account:" "$1" || return
+	make_dir "$1" 750 "$account:"
+}
+
+# put FILE MODE OWNER COMMAND...: replaces a file by what the command prints, in one rename. mktemp makes it
+# with mode 600, so that nobody else can read it at any moment.
 put() {
 	_file=$1 _mode=$2 _owner=$3
 	shift 3
-	# Only root can read it from the first moment on: mktemp makes it with mode 600.
+	[ -d "${_file%/*}" ] || make_dir "${_file%/*}" 755 root: || return
 	staged=$(mktemp "${_file%/*}/.rport.XXXXXX") || return
 	"$@" >"$staged" && chown "$_owner" "$staged" && chmod "$_mode" "$staged" || return
 	keep "$_file" && mv -f "$staged" "$_file" || return
 	staged=''
 }
 
-# Remembers a file as it is, before it is replaced or removed.
+# Keeps a file for a rollback.
 keep() {
 	if [ -e "$1" ]; then
 		mkdir -p "$work/kept${1%/*}" && cp -p "$1" "$work/kept$1" || return
@@ -475,30 +470,25 @@ keep() {
 	fi
 }
 
-# drop FILE: removes what an earlier install made and this one was not asked for.
 drop() {
 	keep "$1" && rm -f "$1"
 }
 
 add_account() {
 	! id "$account" >/dev/null 2>&1 || return 0
-	_shell=/bin/false
-	for _path in /usr/sbin/nologin /sbin/nologin; do
-		[ ! -x "$_path" ] || _shell=$_path
-	done
-	change "add the account $account" create_account "$account" "$_shell"
+	change "add the account $account" create_account "$account"
 	added_account=$account
 }
 
-# create_account NAME SHELL
 create_account() {
-	if ! has useradd; then
-		grep -q "^$1:" /etc/group || addgroup -S "$1" || return
-		adduser -S -D -H -h "$data_dir" -s "$2" -G "$1" "$1"
-	elif grep -q "^$1:" /etc/group; then
-		useradd -r -M -d "$data_dir" -s "$2" -g "$1" "$1"
+	_shell=$(command -v nologin || command -v false)
+	if has useradd; then
+		_group=-U
+		! grep -q "^$1:" /etc/group || _group="-g$1"
+		useradd -r -M -d "$data_dir" -s "$_shell" "$_group" "$1"
 	else
-		useradd -r -M -d "$data_dir" -s "$2" -U "$1"
+		grep -q "^$1:" /etc/group || addgroup -S "$1" || return
+		adduser -S -D -H -h "$data_dir" -s "$_shell" -G "$1" "$1"
 	fi
 }
 
@@ -511,11 +501,6 @@ delete_account() {
 	fi
 }
 
-add_tacoscript() {
-	[ -f "$work/tacoscript" ] || return 0
-	put "$tacoscript" 755 root: cat "$work/tacoscript" || die 1 "could not install $tacoscript"
-}
-
 print_manifest() {
 	{
 		[ ! -f "$manifest" ] || cat "$manifest"
@@ -524,50 +509,44 @@ print_manifest() {
 	} | sort -u
 }
 
-# An existing id is kept. With -d it gives way only if it is the machine's own, which clones share.
+# An existing id is kept; with -d it gives way only if it is the machine's, which clones share.
 choose_client_id() {
-	machine_id=''
-	for _path in /var/lib/dbus/machine-id /etc/machine-id; do
-		[ ! -r "$_path" ] || _id=$(sed -n '/^[0-9a-f]\{32\}$/p' "$_path") && [ -z "${_id-}" ] || machine_id=$_id
-	done
-	client_id=''
-	[ ! -f "$config" ] ||
-		client_id=$(sed -n "s/^[[:space:]]*id[[:space:]]*=[[:space:]]*[\"']\([^\"'\\\\]*\)[\"'].*/\1/p" "$config" | sed -n 1p)
+	machine_id=$(cat /etc/machine-id /var/lib/dbus/machine-id 2>/dev/null | sed -n '/^[0-9a-f]\{32\}$/{p;q;}')
+	client_id=$(sed -n "s/^[[:space:]]*id[[:space:]]*=[[:space:]]*[\"']\([^\"'\\\\]*\)[\"'].*/\1/p" "$config" 2>/dev/null | sed -n 1p)
 	[ -z "$random_id" ] || [ "$client_id" != "$machine_id" ] || client_id=''
 	[ "$client_id" ] || [ "$random_id" ] || client_id=$machine_id
 	[ "$client_id" ] || client_id=$(cat /proc/sys/kernel/random/uuid)
 }
 
-# The TOML values hold the password. cat prints them: in some shells printf is a program, and its arguments are public.
+# By cat: in some shells printf is a program, and its arguments, with the password, would be public.
 print_config() {
 	cat <<EOF
-# Configuration of the RPort client. Edit it as you like, then restart the service rport.
+# The RPort client. Edit this file as you like, then restart the service rport.
 
 [client]
-# The server, and the fingerprint of its key.
+# The server and the fingerprint of its key.
 server = $server_toml
 fingerprint = $fingerprint_toml
 # "<client auth id>:<password>"
 auth = $auth_toml
-# Unique among all clients of the server, which keeps the history of this machine under it.
+# Unique among the clients of the server, which keeps this machine's history under it.
 id = "$client_id"
 use_system_id = false
-# The server shows the host name; to show another, set this to false and add: name = "..."
+# To show another name, set this to false and add: name = "..."
 use_hostname = true
 tags = [$tags]
 data_dir = "$data_dir"
-# Whether the client may run as root.
 allow_root = $(enabled "$([ "$account" != root ] || say 1)")
-# How often to look for pending updates of the operating system.
+# How often to look for updates of the operating system.
 updates_interval = '4h'
-# To connect through a proxy: proxy = "http://user:password@proxy.example.com:3128"
+# Through a proxy: proxy = "http://user:password@proxy.example.com:3128"
 
 [connection]
 keep_alive = '3m'
-# -1: never give up.
+# Never give up.
 max_retry_count = -1
 max_retry_interval = '5m'
-# Writes the state of the connection to $state.
+# Writes the state to $state.
 watchdog_integration = true
 
 [logging]
@@ -576,27 +555,26 @@ log_file = "$log"
 log_level = "info"
 
 [remote-commands]
-# Whether the server may run commands, and which: regular expressions for the whole command line.
+# Whether the server may run commands, and which (regular expressions).
 enabled = $(enabled "$commands")
 allow = [$([ -z "$commands" ] || say "'.*'")]
 deny = []
-order = ['allow', 'deny']
 
 [remote-scripts]
-# Whether the server may run scripts. Needs remote commands.
+# Whether it may run scripts; needs remote commands.
 enabled = $(enabled "$commands")
 
 [file-reception]
-# Whether the server may send files.
+# Whether it may send files.
 enabled = $(enabled "$reception")
 
 [monitoring]
 enabled = true
-# The network cards to watch, each with its greatest speed in Mbit/s.
+# Network cards and their speed in Mbit/s.
 $(print_cards)
 
 [interpreter-aliases]
-# What scripts from the server can be run by, besides sh.
+# Programs that can run scripts of the server.
 $(print_interpreters)
 EOF
 }
@@ -605,91 +583,79 @@ enabled() {
 	if [ "$1" ]; then say true; else say false; fi
 }
 
-# The first card with a private IPv4 address is net_lan, the first with a public one net_wan.
+# net_lan: the first card with a private IPv4 address; net_wan: the first with a public one.
 print_cards() {
 	has ip || return 0
 	_lan='' _wan=''
 	for _entry in $(ip -o -4 addr show 2>/dev/null | sed -n 's/^[0-9]*: *\([A-Za-z0-9._-]*\) .*inet \([0-9.]*\).*/\1=\2/p'); do
-		_card=${_entry%%=*}
 		case $_entry in
 		lo=* | docker*=* | veth*=* | virbr*=* | br-*=* | *=127.* | *=169.254.*) ;;
-		*=10.* | *=192.168.* | *=172.1[6-9].* | *=172.2[0-9].* | *=172.3[01].* | *=100.6[4-9].* | *=100.[7-9][0-9].* | *=100.1[01][0-9].* | *=100.12[0-7].*) _lan=${_lan:-$_card} ;;
-		*) _wan=${_wan:-$_card} ;;
+		*=10.* | *=192.168.* | *=172.1[6-9].* | *=172.2?.* | *=172.3[01].* | *=100.6[4-9].* | *=100.[7-9]?.* | *=100.1[0-2]?.*)
+			[ "$_lan" ] || print_card net_lan "${_entry%%=*}"
+			_lan=1
+			;;
+		*)
+			[ "$_wan" ] || print_card net_wan "${_entry%%=*}"
+			_wan=1
+			;;
 		esac
 	done
-	[ -z "$_lan" ] || say "net_lan = ['$_lan', '$(speed_of "$_lan")']"
-	[ -z "$_wan" ] || say "net_wan = ['$_wan', '$(speed_of "$_wan")']"
 }
 
-# Virtual cards have no speed, or -1.
-speed_of() {
-	_speed=$(cat "/sys/class/net/$1/speed" 2>/dev/null) || _speed=''
+# print_card KEY CARD: virtual cards have no speed, or -1.
+print_card() {
+	_speed=$(cat "/sys/class/net/$2/speed" 2>/dev/null)
 	case $_speed in
 	'' | 0 | *[!0-9]*) _speed=1000 ;;
 	esac
-	say "$_speed"
+	say "$1 = ['$2', '$_speed']"
 }
 
 print_interpreters() {
-	for _name in bash zsh ksh fish python python3 perl ruby php node pwsh tacoscript; do
-		_path=$(command -v "$_name") || continue
+	for _name in bash zsh ksh fish python3 perl ruby php node pwsh tacoscript; do
+		_path=$(command -v "$_name")
 		case $_path in
-		*[!A-Za-z0-9/._+-]*) ;;
-		/*) say "$_name = '$_path'" ;;
+		'' | *[!A-Za-z0-9/._+-]*) ;;
+		*) say "$_name = '$_path'" ;;
 		esac
 	done
 }
 
-# Rules of an earlier install that this one was not asked for are removed.
 add_sudo_rules() {
-	if ! has sudo || ! has visudo; then
-		[ -z "$sudo_all$reception_sudo" ] || warn "sudo is not installed, so there are no sudo rules"
-		return 0
-	fi
 	_updates='' _all='' _files=''
-	if [ "$account" = root ]; then
-		warn "the client runs as root: whoever controls the server controls this machine"
+	if ! has visudo; then
+		[ -z "$sudo_all$reception_sudo" ] || warn "there is no sudo, so there are no sudo rules"
+		return 0
+	elif [ "$account" = root ]; then
+		warn "the client runs as root: who controls the server controls this machine"
 	else
-		! has apt-get && ! has zypper || _updates=1
-		_all=$sudo_all
-		[ -z "$reception" ] || _files=$reception_sudo
-		[ -z "$reception_sudo" ] || [ "$reception" ] || warn "-b has no effect without -r"
+		if has apt-get; then
+			_updates="$account ALL=NOPASSWD: SETENV: /usr/bin/apt-get update -o Debug\:\:NoLocking=true"
+		elif has zypper; then
+			_updates="$account ALL=NOPASSWD: SETENV: /usr/bin/zypper refresh *"
+		fi
+		[ -z "$sudo_all" ] || _all="$account ALL=(ALL) NOPASSWD: ALL"
+		[ -z "$reception_sudo" ] ||
+			_files="$account ALL=NOPASSWD: /usr/bin/chown * $data_dir/filepush/*_rport_filepush
+$account ALL=NOPASSWD: /usr/bin/mv $data_dir/filepush/*_rport_filepush *"
 	fi
-	sudo_rule "$_updates" "$sudoers_updates" print_update_rule
-	sudo_rule "$_all" "$sudoers_all" print_full_rule
-	sudo_rule "$_files" "$sudoers_files" print_file_rules
+	sudo_rules "$sudoers-update-status" "$_updates"
+	sudo_rules "$sudoers-all-cmd" "$_all"
+	sudo_rules "$sudoers-filereception" "$_files"
 }
 
-# sudo_rule WANTED FILE PRINTER
-sudo_rule() {
-	if [ "$1" ]; then
-		change "write $2" put_sudo_rule "$2" "$3"
-	elif [ -e "$2" ]; then
-		change "remove $2" drop "$2"
+# sudo_rules FILE RULES: without rules, those of an earlier install are removed.
+sudo_rules() {
+	if [ "$2" ]; then
+		change "write $1" put_sudo_rules "$1" "$2"
+	elif [ -e "$1" ]; then
+		change "remove $1" drop "$1"
 	fi
 }
 
 # A broken file would lock everybody out of sudo, so visudo reads it first.
-put_sudo_rule() {
-	[ -d /etc/sudoers.d ] || make_dir /etc/sudoers.d 755 root: || return
-	"$2" >"$work/sudoers" && visudo -c -q -f "$work/sudoers" && put "$1" 440 root: cat "$work/sudoers"
-}
-
-print_update_rule() {
-	if has apt-get; then
-		say "$account ALL=NOPASSWD: SETENV: /usr/bin/apt-get update -o Debug\:\:NoLocking=true"
-	else
-		say "$account ALL=NOPASSWD: SETENV: /usr/bin/zypper refresh *"
-	fi
-}
-
-print_full_rule() {
-	say "$account ALL=(ALL) NOPASSWD: ALL"
-}
-
-print_file_rules() {
-	say "$account ALL=NOPASSWD: /usr/bin/chown * $data_dir/filepush/*_rport_filepush"
-	say "$account ALL=NOPASSWD: /usr/bin/mv $data_dir/filepush/*_rport_filepush *"
+put_sudo_rules() {
+	say "$2" >"$work/sudoers" && visudo -c -q -f "$work/sudoers" && put "$1" 440 root: cat "$work/sudoers"
 }
 
 add_service() {
@@ -697,12 +663,7 @@ add_service() {
 	systemd) change "write $unit" put "$unit" 644 root: print_unit ;;
 	openrc) change "write $init_script" put "$init_script" 755 root: print_init_script ;;
 	esac
-	change "enable the service rport" enable_service
-}
-
-enable_service() {
-	enabled=1
-	manage enable
+	change "enable the service rport" manage enable
 }
 
 print_unit() {
@@ -727,7 +688,6 @@ EOF
 print_init_script() {
 	cat <<EOF
 #!/sbin/openrc-run
-description="RPort client"
 supervisor=supervise-daemon
 command=$client
 command_args="-c $config"
@@ -742,7 +702,7 @@ depend() {
 EOF
 }
 
-# manage VERB: the service rport, whatever manages it. Verbs: enable, disable, start, stop, is-active.
+# manage enable|disable|start|stop|is-active: the service rport
 manage() {
 	case $manager/$1 in
 	systemd/enable) systemctl daemon-reload && systemctl --quiet enable rport.service ;;
@@ -758,7 +718,7 @@ manage() {
 	esac
 }
 
-# The state file goes first: what it says afterwards, the new client has said.
+# The state file goes first, so that what it says later is news.
 start_service() {
 	[ -z "$was_active" ] || change "stop the service rport" manage stop
 	change "forget the last state of the connection" rm -f "$state"
@@ -771,24 +731,12 @@ start_service() {
 await_connection() {
 	[ -z "$dry_run" ] || return 0
 	say "Waiting for the connection to $connect_url"
-	_deadline=$(($(date +%s) + connect_timeout))
-	while :; do
-		_state=$(sed -n 's/.*"last_state": *"\([a-z]*\)".*/\1/p' "$state" 2>/dev/null) || _state=''
-		if [ "$_state" = connected ]; then
-			succeed
-			return
-		fi
-		# These two do not heal with time.
-		! new_log | grep -q -e 'Authentication failed' -e 'invalid fingerprint' || break
-		[ "$(date +%s)" -lt "$_deadline" ] || break
-		sleep 0.2 2>/dev/null || sleep 1
-	done
-	die 9 "rport is installed and goes on trying, but it is not connected: $(print_reason)
-Upload the credentials again and run the new command with -f; the log is $log"
-}
-
-succeed() {
-	cat <<EOF
+	_deadline=$(($(date +%s) + 30))
+	# A refused password or fingerprint does not heal with time.
+	_final='Authentication failed|invalid fingerprint'
+	while [ "$(date +%s)" -lt "$_deadline" ] && ! new_log | grep -Eq "$_final"; do
+		if grep -q '"last_state": *"connected"' "$state" 2>/dev/null; then
+			cat <<EOF
 rport $client_version is connected to $connect_url
 
   client id  $client_id
@@ -797,19 +745,20 @@ rport $client_version is connected to $connect_url
   log        $log
   uninstall  curl -sSL $public_url/uninstall | sudo sh
 EOF
+			return
+		fi
+		sleep 0.2 2>/dev/null || sleep 1
+	done
+	_reason=$(new_log | grep -E "$_final|already in use|connection error" | tail -n 1)
+	[ "$_reason" ] || _reason=$(new_log | tail -n 1)
+	die 9 "installed, but not connected: ${_reason:-the client has logged nothing}
+The client goes on trying; its log is $log. For other credentials, run the command of a new pairing with -f."
 }
 
 # What the client has logged since this start.
 new_log() {
 	[ -f "$log" ] || return 0
 	tail -c "+$((log_size + 1))" "$log" | tr -cd '[:print:]\n'
-}
-
-# The client's own words for why it is not connected.
-print_reason() {
-	_reason=$(new_log | grep -i -e 'authentication failed' -e 'invalid fingerprint' -e 'already in use' -e 'connection error' | tail -n 1)
-	[ "$_reason" ] || _reason=$(new_log | tail -n 1)
-	say "${_reason:-the client has logged nothing}"
 }
 
 finish() {
@@ -821,10 +770,9 @@ finish() {
 	exit "$1"
 }
 
-# Puts everything back as it was before install_client.
 roll_back() {
 	warn "the install failed; what was changed is put back"
-	if [ "$enabled" ] && [ -z "$replaced" ]; then
+	if [ -z "$was_registered" ] && is_registered; then
 		manage stop
 		manage disable
 	fi
@@ -832,15 +780,12 @@ roll_back() {
 		rm -rf "$_path"
 	done
 	for _path in $replaced; do
-		restore "$_path" || warn "could not put $_path back"
+		cp -p "$work/kept$_path" "$_path~" || warn "could not put $_path back"
+		mv -f "$_path~" "$_path"
 	done
 	[ "$manager" != systemd ] || systemctl daemon-reload
 	[ -z "$added_account" ] || delete_account "$added_account"
 	[ -z "$was_active" ] || manage start
-}
-
-restore() {
-	staged=$(mktemp "${1%/*}/.rport.XXXXXX") && cp -p "$work/kept$1" "$staged" && mv -f "$staged" "$1"
 }
 
 uninstall() {
@@ -851,53 +796,47 @@ uninstall() {
 	remove_service
 	remove_package
 	! grep -qx tacoscript "$manifest" 2>/dev/null || remove "$tacoscript"
-	remove "$client" "$config_dir" "$data_dir" "$log_dir" \
-		"$sudoers_updates" "$sudoers_all" "$sudoers_files" \
-		/etc/apt/sources.list.d/rport.list /etc/yum.repos.d/rport.repo
 	for _account in $accounts; do
-		! id "$_account" >/dev/null 2>&1 || remove_account "$_account"
+		! id "$_account" >/dev/null 2>&1 || change "remove the account $_account" delete_account "$_account"
 	done
-	if [ "$removed" ]; then
-		[ "$dry_run" ] || say "rport was removed"
-	else
-		say "rport is not installed; there was nothing to remove"
+	remove "$client" "$data_dir" "$log_dir" "$sudoers-update-status" "$sudoers-all-cmd" "$sudoers-filereception" \
+		/etc/apt/sources.list.d/rport.list /etc/yum.repos.d/rport.repo "$config_dir"
+	if [ -z "$removed" ]; then
+		say "rport is not installed; there is nothing to remove"
+	elif [ -z "$dry_run" ]; then
+		say "rport was removed"
 	fi
 }
 
-# The accounts an install added: those in the manifest. Older installers kept none and added rport with this home.
+# The accounts an install added. Older installers wrote no manifest; they added rport, with this home.
 find_accounts() {
+	accounts=''
 	if [ -f "$manifest" ]; then
 		accounts=$(sed -n 's/^account //p' "$manifest")
 	elif [ -e "$config" ] && grep -q "^rport:.*:$data_dir:[^:]*$" /etc/passwd; then
 		accounts=rport
-	else
-		accounts=''
 	fi
 }
 
 remove_service() {
-	if [ -e "$unit" ] || [ -e "$init_script" ]; then
-		if [ "$manager" = client ] && [ ! -x "$client" ]; then
-			manager=''
-		fi
-		if [ "$manager" ]; then
-			! manage is-active || change "stop the service rport" manage stop
-			change "disable the service rport" manage disable
-		fi
+	[ "$manager" != client ] || [ -x "$client" ] || manager=''
+	if [ "$manager" ] && is_registered; then
+		! manage is-active || change "stop the service rport" manage stop
+		change "disable the service rport" manage disable
 	fi
 	remove "$unit" "$init_script" /etc/systemd/system/multi-user.target.wants/rport.service
 	[ "$manager" != systemd ] || change "make systemd forget the service" systemctl daemon-reload
 }
 
 remove_package() {
-	if has dpkg-query && dpkg-query -W -f '${Status}' rport 2>/dev/null | grep -q 'installed\|config-files'; then
-		removed=1
+	if has dpkg && dpkg -s rport >/dev/null 2>&1; then
 		change "purge the package rport" dpkg --purge rport
-	fi
-	if has rpm && rpm -q rport >/dev/null 2>&1; then
-		removed=1
+	elif has rpm && rpm -q rport >/dev/null 2>&1; then
 		change "remove the package rport" rpm -e rport
+	else
+		return 0
 	fi
+	removed=1
 }
 
 remove() {
@@ -907,12 +846,6 @@ remove() {
 			change "remove $_path" rm -rf "$_path"
 		fi
 	done
-}
-
-# A process of the account may take a moment to end.
-remove_account() {
-	removed=1
-	change "remove the account $1" delete_account "$1"
 }
 
 { main "$@"; }
