@@ -662,6 +662,7 @@ add_service() {
 	case $manager in
 	systemd) change "write $unit" put "$unit" 644 root: print_unit ;;
 	openrc) change "write $init_script" put "$init_script" 755 root: print_init_script ;;
+	client) change "make way for $init_script" drop "$init_script" ;;
 	esac
 	change "enable the service rport" manage enable
 }
@@ -800,7 +801,7 @@ uninstall() {
 		! id "$_account" >/dev/null 2>&1 || change "remove the account $_account" delete_account "$_account"
 	done
 	remove "$client" "$data_dir" "$log_dir" "$sudoers-update-status" "$sudoers-all-cmd" "$sudoers-filereception" \
-		/etc/apt/sources.list.d/rport.list /etc/yum.repos.d/rport.repo "$config_dir"
+		/etc/apt/sources.list.d/rport.list /etc/yum.repos.d/rport.repo /var/log/rport.log /var/log/rport.err "$config_dir"
 	if [ -z "$removed" ]; then
 		say "rport is not installed; there is nothing to remove"
 	elif [ -z "$dry_run" ]; then
@@ -824,7 +825,7 @@ remove_service() {
 		! manage is-active || change "stop the service rport" manage stop
 		change "disable the service rport" manage disable
 	fi
-	remove "$unit" "$init_script" /etc/systemd/system/multi-user.target.wants/rport.service
+	remove "$unit" "$init_script" /etc/systemd/system/multi-user.target.wants/rport.service /etc/rc?.d/[SK]??rport
 	[ "$manager" != systemd ] || change "make systemd forget the service" systemctl daemon-reload
 }
 
