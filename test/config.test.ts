@@ -1,0 +1,50 @@
+import { expect, test } from 'vitest';
+import { ConfigError, readConfig } from '../src/config.ts';
+
+test('needs no variable at all', () => {
+  expect(readConfig({})).toEqual({
+    host: '127.0.0.1',
+    port: 8080,
+    publicUrl: 'http://localhost:8080',
+    depositTtl: 600,
+    maxDeposits: 100_000,
+    rportReleasesUrl: 'https://github.com/openrport/openrport/releases',
+    rportVersion: '0.9.14',
+    tacoscriptReleasesUrl: 'https://github.com/realvnc-labs/tacoscript/releases',
+  });
+});
+
+test('takes an empty variable as unset', () => {
+  expect(readConfig({ PORT: '' }).port).toBe(8080);
+});
+
+test('takes slashes off the end of a URL', () => {
+  expect(readConfig({ PUBLIC_URL: 'https://pairing.example.com/pair//' }).publicUrl).toBe(
+    'https://pairing.example.com/pair',
+  );
+});
+
+test.each([
+  ['PORT', 'http'],
+  ['PORT', '0'],
+  ['PORT', '65536'],
+  ['PORT', '1e3'],
+  ['PUBLIC_URL', 'pairing.example.com'],
+  ['PUBLIC_URL', 'ftp://pairing.example.com'],
+  ['PUBLIC_URL', 'https://user:secret@pairing.example.com'],
+  ['PUBLIC_URL', 'https://pairing.example.com/$(reboot)'],
+  ['PUBLIC_URL', 'https://pairing.example.com/?a'],
+  ['DEPOSIT_TTL', '0'],
+  ['MAX_DEPOSITS', '-1'],
+  ['RPORT_RELEASES_URL', 'nowhere'],
+  ['RPORT_VERSION', '0.9.14; reboot'],
+  ['TACOSCRIPT_RELEASES_URL', 'nowhere'],
+])('refuses %s=%s in one line that begins with the name', (name, value) => {
+  const read = () => readConfig({ [name]: value });
+  expect(read).toThrow(ConfigError);
+  expect(read).toThrow(new RegExp(`^${name}: [^\n]+$`));
+});
+
+test('names all bad variables at once', () => {
+  expect(() => readConfig({ PORT: 'x', DEPOSIT_TTL: 'y' })).toThrow(/^PORT: .*\nDEPOSIT_TTL: .*$/);
+});
