@@ -67,5 +67,5 @@ function credentials(deposit: Deposit | undefined): Values {
 }
 
 function defaults({ a = '', g = [], ...switches }: Flags): Values {
-  return { letters: Object.keys(switches).join(''), account: a, tags: g.join(',') };
+  return { letters: Object.keys(switches).join(''), account: a, tagsToml: g.map(tomlString).join(', ') };
 }

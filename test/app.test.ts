@@ -149,7 +149,7 @@ describe('GET /{code}', () => {
     const { text } = await request(server).get(`/${code}?x&s&a=deploy&g=one&g=New+York`).expect(200);
     expect(text).toContain("default_flags='xs'");
     expect(text).toContain("default_account='deploy'");
-    expect(text).toContain("default_tags='one,New York'");
+    expect(text).toContain('default_tags=\'"one", "New York"\'');
   });
 
   test.each([

@@ -44,7 +44,7 @@ settings() {
 	auth_toml='<%= it.authToml %>'
 	default_flags='<%= it.letters %>'
 	default_account='<%= it.account %>'
-	default_tags='<%= it.tags %>'
+	default_tags='<%= it.tagsToml %>'
 }
 
 facts() {
@@ -118,17 +118,10 @@ has() {
 
 parse_flags() {
 	action=install force='' unstable='' commands='' sudo_all='' account=rport reception='' reception_sudo=''
-	with_tacoscript='' random_id='' dry_run='' package='' tags=''
+	with_tacoscript='' random_id='' dry_run='' package='' tags=$default_tags
 
 	[ -z "$default_flags" ] || read_flags "-$default_flags"
 	[ -z "$default_account" ] || account=$default_account
-	while [ "$default_tags" ]; do
-		add_tag "${default_tags%%,*}"
-		case $default_tags in
-		*,*) default_tags=${default_tags#*,} ;;
-		*) default_tags='' ;;
-		esac
-	done
 	read_flags "$@"
 	[ "$reception" ] || reception_sudo=''
 	case $account in
@@ -175,11 +168,7 @@ add_tag() {
 
 print_versions() {
 	say "installer $script_version"
-	if has rport; then
-		say "rport $(version_of rport)"
-	else
-		say "rport is not installed"
-	fi
+	say "rport $(version_of rport || say "is not installed")"
 }
 
 # The client prints " version 0.9.14".
@@ -188,7 +177,7 @@ version_of() {
 	say "${_version##* }"
 }
 
-# What can stop an install is found out before anything is changed.
+# What can stop an install does so before anything is changed.
 preflight() {
 	[ "$connect_url" ] || die 2 "this script holds no credentials: it can only uninstall, by -u"
 	[ "$dry_run" ] || need_root
@@ -218,7 +207,7 @@ find_architecture() {
 	armv6*) arch=armv6 ;;
 	armv7* | armv8*) arch=armv7 ;;
 	mips | mips64)
-		# The sixth byte of a program tells the byte order. Soft float runs everywhere.
+		# The sixth byte of a program tells the byte order; soft float runs everywhere.
 		[ "$(od -An -tu1 -j5 -N1 /bin/sh | tr -d ' ')" != 1 ] || _machine=${_machine}le
 		arch=${_machine}_softfloat
 		;;
@@ -256,7 +245,7 @@ find_service_manager() {
 	fi
 }
 
-# Any answer will do. The client takes no proxy from the environment, so none is used.
+# Any answer will do. The client knows no proxy from the environment, so none is used.
 reach_server() {
 	_url=$connect_url
 	case $_url in
@@ -302,7 +291,7 @@ fetch_client() {
 	[ "$package" ] || [ "$client_version" = "$rport_version" ] || die 6 "the package holds rport $client_version instead"
 }
 
-# A private directory; programs are tried there, which /tmp may forbid.
+# Programs are run there, which /tmp may forbid.
 make_work_dir() {
 	for _dir in "${TMPDIR:-/tmp}" /var/tmp "${client%/*}"; do
 		work=$(mktemp -d "$_dir/rport.XXXXXX" 2>/dev/null) || continue
@@ -518,7 +507,7 @@ choose_client_id() {
 	[ "$client_id" ] || client_id=$(cat /proc/sys/kernel/random/uuid)
 }
 
-# By cat: in some shells printf is a program, and its arguments, with the password, would be public.
+# By cat: where printf is a program, its arguments, and so the password, would be public.
 print_config() {
 	cat <<EOF
 # The RPort client. Edit this file as you like, then restart the service rport.
@@ -802,11 +791,8 @@ uninstall() {
 	done
 	remove "$client" "$data_dir" "$log_dir" "$sudoers-update-status" "$sudoers-all-cmd" "$sudoers-filereception" \
 		/etc/apt/sources.list.d/rport.list /etc/yum.repos.d/rport.repo /var/log/rport.log /var/log/rport.err "$config_dir"
-	if [ -z "$removed" ]; then
-		say "rport is not installed; there is nothing to remove"
-	elif [ -z "$dry_run" ]; then
-		say "rport was removed"
-	fi
+	[ "$removed" ] || say "rport is not installed; there is nothing to remove"
+	[ -z "$removed" ] || [ "$dry_run" ] || say "rport was removed"
 }
 
 # The accounts an install added. Older installers wrote no manifest; they added rport, with this home.
