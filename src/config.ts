@@ -22,33 +22,41 @@ function webUrl() {
     .transform((value) => new URL(value).href.replace(/\/+$/, ''));
 }
 
-const environment = z
-  .object({
-    /** Address to listen on. */
-    HOST: z.string().default('127.0.0.1'),
-    PORT: wholeNumber(1, 65_535).default(8080),
-    /** What stands in front of the code in a pairing URL. */
-    PUBLIC_URL: webUrl().optional(),
-    /** Seconds. */
-    DEPOSIT_TTL: wholeNumber(1, 86_400).default(600),
-    MAX_DEPOSITS: wholeNumber(1, 1_000_000).default(100_000),
-    RPORT_RELEASES_URL: webUrl().default('https://github.com/openrport/openrport/releases'),
-    RPORT_VERSION: z
-      .string()
-      .regex(/^[0-9A-Za-z][0-9A-Za-z.+-]*$/, 'must be a version such as 0.9.14, or latest')
-      .default('0.9.14'),
-    TACOSCRIPT_RELEASES_URL: webUrl().default('https://github.com/realvnc-labs/tacoscript/releases'),
-  })
-  .transform((env) => ({
-    host: env.HOST,
-    port: env.PORT,
-    publicUrl: env.PUBLIC_URL ?? `http://localhost:${env.PORT}`,
-    depositTtl: env.DEPOSIT_TTL,
-    maxDeposits: env.MAX_DEPOSITS,
-    rportReleasesUrl: env.RPORT_RELEASES_URL,
-    rportVersion: env.RPORT_VERSION,
-    tacoscriptReleasesUrl: env.TACOSCRIPT_RELEASES_URL,
-  }));
+const variables = z.object({
+  HOST: z.string().default('127.0.0.1').describe('address to listen on'),
+  PORT: wholeNumber(1, 65_535).default(8080).describe('port to listen on'),
+  PUBLIC_URL: webUrl()
+    .optional()
+    .describe('what stands in front of the code in a pairing URL; unset: http://localhost:PORT'),
+  DEPOSIT_TTL: wholeNumber(1, 86_400)
+    .default(600)
+    .describe('seconds until a deposit is forgotten; nothing prolongs it'),
+  MAX_DEPOSITS: wholeNumber(1, 1_000_000)
+    .default(100_000)
+    .describe('how many are kept at once; then new ones are refused with 503'),
+  RPORT_VERSION: z
+    .string()
+    .regex(/^[0-9A-Za-z][0-9A-Za-z.+-]*$/, 'must be a version such as 0.9.14, or latest')
+    .default('0.9.14')
+    .describe('the client to install: a version, or latest for the newest stable one'),
+  RPORT_RELEASES_URL: webUrl()
+    .default('https://github.com/openrport/openrport/releases')
+    .describe('where the client is downloaded from'),
+  TACOSCRIPT_RELEASES_URL: webUrl()
+    .default('https://github.com/realvnc-labs/tacoscript/releases')
+    .describe('where Tacoscript is downloaded from'),
+});
+
+const environment = variables.transform((env) => ({
+  host: env.HOST,
+  port: env.PORT,
+  publicUrl: env.PUBLIC_URL ?? `http://localhost:${env.PORT}`,
+  depositTtl: env.DEPOSIT_TTL,
+  maxDeposits: env.MAX_DEPOSITS,
+  rportReleasesUrl: env.RPORT_RELEASES_URL,
+  rportVersion: env.RPORT_VERSION,
+  tacoscriptReleasesUrl: env.TACOSCRIPT_RELEASES_URL,
+}));
 
 export type Config = z.infer<typeof environment>;
 
@@ -61,4 +69,13 @@ export function readConfig(env: Record<string, string | undefined>): Config {
   const result = environment.safeParse(set);
   if (result.success) return result.data;
   throw new ConfigError(result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('\n'));
+}
+
+/** The variables in the order of the documentation, for `--help`. `fallback` is empty where unset means none. */
+export function describeConfig(): { name: string; fallback: string; meaning: string }[] {
+  return Object.entries(variables.shape).map(([name, schema]) => ({
+    name,
+    fallback: String(schema.safeParse(undefined).data ?? ''),
+    meaning: schema.description ?? '',
+  }));
 }

@@ -4,21 +4,51 @@ import type { DepositStore } from './store.ts';
 
 const MAX_BODY_BYTES = 8 * 1024;
 
-const text = () =>
-  z
-    .string('is missing or not text')
-    .refine((value) => value.isWellFormed(), { error: 'is not valid Unicode', abort: true })
-    .refine((value) => !/\p{Cc}/u.test(value), { error: 'must not contain control characters', abort: true });
+/** One rule of a text field: the pattern it must match, and what to say when it does not. */
+interface Rule {
+  pattern: RegExp;
+  problem: string;
+}
+
+const noControls: Rule = { pattern: /^\P{Cc}*$/u, problem: 'must not contain control characters' };
 
 /** Text of `least` to `most` characters, counted as Unicode code points. */
-const sized = (least: number, most: number) =>
-  text().refine((value) => {
-    const length = [...value].length;
-    return length >= least && length <= most;
-  }, `must have ${least} to ${most} characters`);
+const sized = (least: number, most: number): Rule => ({
+  pattern: new RegExp(`^.{${least},${most}}$`, 'su'),
+  problem: `must have ${least} to ${most} characters`,
+});
 
-const connectUrl = text()
-  .refine((value) => value.length <= 2048, { error: 'must have at most 2048 characters', abort: true })
+/** The rules of each field, in the order they are checked; the form shows them as they are broken. */
+const RULES = {
+  connect_url: [
+    noControls,
+    { pattern: /^.{0,2048}$/su, problem: 'must have at most 2048 characters' },
+    {
+      pattern: /^([hH][tT][tT][pP]|[wW][sS])[sS]?:\/\/[^\s/?#@\\]+([/?#]|$)/,
+      problem: 'must be an http, https, ws or wss URL with a host and without user name or password',
+    },
+  ],
+  fingerprint: [
+    {
+      pattern: /^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){15}$/,
+      problem: 'must be 16 pairs of hexadecimal digits, separated by colons',
+    },
+  ],
+  client_id: [noControls, sized(3, 100), { pattern: /^[^:]*$/, problem: 'must not contain a colon' }],
+  password: [noControls, sized(3, 100)],
+} satisfies Record<string, Rule[]>;
+
+function text(rules: Rule[]) {
+  const wellFormed = z
+    .string('is missing or not text')
+    .refine((value) => value.isWellFormed(), { error: 'is not valid Unicode', abort: true });
+  return rules.reduce(
+    (schema, { pattern, problem }) => schema.regex(pattern, { error: problem, abort: true }),
+    wellFormed,
+  );
+}
+
+const connectUrl = text(RULES.connect_url)
   .refine(isConnectUrl, {
     error: 'must be an http, https, ws or wss URL with a host and without user name or password',
     abort: true,
@@ -26,16 +56,12 @@ const connectUrl = text()
   .transform((value) => new URL(value).href)
   .refine((value) => value.length <= 2048, 'must have at most 2048 characters once its special characters are encoded');
 
-const fingerprint = text()
-  .regex(/^[0-9a-f]{2}(:[0-9a-f]{2}){15}$/i, 'must be 16 pairs of hexadecimal digits, separated by colons')
-  .toLowerCase();
-
 const depositSchema = z
   .object({
     connect_url: connectUrl,
-    fingerprint,
-    client_id: sized(3, 100).refine((value) => !value.includes(':'), 'must not contain a colon'),
-    password: sized(3, 100),
+    fingerprint: text(RULES.fingerprint).toLowerCase(),
+    client_id: text(RULES.client_id),
+    password: text(RULES.password),
   })
   .transform((fields) => ({
     /** Normalised: ASCII only, whatever was uploaded. */

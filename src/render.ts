@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { Eta } from 'eta';
-import packageJson from '../package.json' with { type: 'json' };
 import type { Config } from './config.ts';
 import type { Deposit } from './deposit.ts';
 import type { Dialect, Flags } from './flags.ts';
 import { psQuote, shQuote, tomlString } from './quote.ts';
+import { version } from './version.ts';
 
 /** What every installer of this service has in common. */
 export type InstallerSettings = Pick<
@@ -28,7 +28,7 @@ export function createRender(settings: InstallerSettings): Render {
   return {
     installer: (dialect, deposit, flags = {}) =>
       templates[dialect].installer({
-        version: packageJson.version,
+        version,
         ...settings,
         ...credentials(deposit),
         ...defaults(flags),

@@ -1,6 +1,8 @@
+#!/usr/bin/env node
 import type { Server } from 'node:http';
 import { serve } from '@hono/node-server';
 import { createApp } from './app.ts';
+import { answerArguments, UsageError } from './arguments.ts';
 import { ConfigError, readConfig } from './config.ts';
 import { createRender } from './render.ts';
 import { createMemoryStore } from './store.ts';
@@ -37,9 +39,11 @@ function logUnexpectedError(error: Error): void {
 }
 
 try {
-  start();
+  const answer = answerArguments(process.argv.slice(2));
+  if (answer === undefined) start();
+  else console.log(answer);
 } catch (error) {
-  if (!(error instanceof ConfigError)) throw error;
+  if (!(error instanceof ConfigError || error instanceof UsageError)) throw error;
   console.error(error.message);
-  process.exit(1);
+  process.exit(error instanceof UsageError ? 2 : 1);
 }

@@ -1,6 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { describeConfig } from '../src/config.ts';
 import { deposit, freePort, PLAIN_DEPOSIT, startService } from './support/service.ts';
 
 const SERVER = fileURLToPath(new URL('../src/server.ts', import.meta.url));
@@ -25,6 +26,19 @@ test('says which variable is wrong in one line and exits 1', () => {
     stdout: '',
     stderr: 'PORT: must be a whole number from 1 to 65535\n',
   });
+});
+
+test('prints its version and every variable it reads, and starts nothing, when asked', () => {
+  const run = (...args: string[]) => spawnSync(process.execPath, [SERVER, ...args], { encoding: 'utf8' });
+  expect(run('--version').stdout).toMatch(/^rport-pairing \d+\.\d+\.\d+\n$/);
+  const help = run('--help');
+  expect(help).toMatchObject({ status: 0, stderr: '' });
+  for (const { name } of describeConfig()) expect(help.stdout).toContain(`\n  ${name}`);
+});
+
+test('refuses other arguments with exit code 2', () => {
+  const { status, stderr } = spawnSync(process.execPath, [SERVER, '--port=1'], { encoding: 'utf8' });
+  expect({ status, stderr }).toEqual({ status: 2, stderr: expect.stringContaining('environment variables') });
 });
 
 test('says that its port is taken and exits 1', async () => {
