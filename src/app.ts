@@ -1,22 +1,27 @@
 import { type Context, Hono } from 'hono';
 import { cors } from 'hono/cors';
-import { pair, readDeposit } from './deposit.ts';
+import { installerCommands, pair, readDeposit } from './deposit.ts';
 import { InternalError, MethodNotAllowed, NotFound, problemDetail, Refusal } from './errors.ts';
 import { type Dialect, readFlags } from './flags.ts';
+import { chooseDialect, negotiate } from './negotiate.ts';
 import type { Render } from './render.ts';
-import { chooseDialect, parsePath, readStatus, retrieve, revoke } from './retrieve.ts';
+import { assertAvailable, parsePath, readStatus, retrieve, revoke } from './retrieve.ts';
 import type { DepositStore } from './store.ts';
 
 export interface AppDeps {
   store: DepositStore;
   render: Render;
   publicUrl: string;
+  /** The RPort servers that deposits may be for; without it, any. */
+  connectHosts?: readonly string[] | undefined;
+  /** The origins whose pages may use this service from a browser, or `*`. */
+  corsOrigins: '*' | string[];
   /** Told of each error nobody expected. Its message may quote a credential. */
   onUnexpectedError: (error: Error) => void;
 }
 
 /** The whole HTTP surface. Pure: everything it touches is in `deps`. */
-export function createApp({ store, render, publicUrl, onUnexpectedError }: AppDeps): Hono {
+export function createApp({ store, render, publicUrl, connectHosts, corsOrigins, onUnexpectedError }: AppDeps): Hono {
   const app = new Hono();
 
   app.use(async (c, next) => {
@@ -25,10 +30,10 @@ export function createApp({ store, render, publicUrl, onUnexpectedError }: AppDe
     c.header('X-Content-Type-Options', 'nosniff');
     c.header('Referrer-Policy', 'no-referrer');
   });
-  app.use(cors({ origin: '*', allowMethods: ['POST', 'GET', 'OPTIONS'] }));
+  app.use(cors({ origin: corsOrigins, allowMethods: ['POST', 'GET', 'OPTIONS'] }));
 
   app.get('/', (c) => c.text(usage(publicUrl)));
-  app.post('/', async (c) => c.json(pair(await readDeposit(c.req.raw), store, publicUrl)));
+  app.post('/', async (c) => c.json(pair(await readDeposit(c.req.raw, connectHosts), store, publicUrl)));
   app.all('/', () => refuseMethod('GET', 'HEAD', 'POST', 'OPTIONS'));
 
   for (const path of ['/healthz', '/readyz']) {
@@ -48,7 +53,12 @@ export function createApp({ store, render, publicUrl, onUnexpectedError }: AppDe
   app.get('/:name', (c) => {
     const { name: code, extension } = parsePath(c.req.path);
     if (extension === 'json') return c.json(readStatus(code, store));
-    const dialect = dialectOf(c);
+    const dialect = negotiate(extension, c.req.header('User-Agent') ?? '', c.req.header('Accept') ?? '');
+    if (dialect === 'page') {
+      assertAvailable(code, store);
+      const { linux, windows } = installerCommands(`${publicUrl}/${code}`);
+      return c.text(`Run on the machine to connect.\n\nLinux:\n${linux}\n\nWindows:\n${windows}\n`);
+    }
     const retrieval = { code, dialect, query: queryOf(c), counted: c.req.method !== 'HEAD' };
     return script(c, dialect, 'rport-installer', retrieve(retrieval, store, render));
   });

@@ -22,6 +22,33 @@ function webUrl() {
     .transform((value) => new URL(value).href.replace(/\/+$/, ''));
 }
 
+/** `rport.example.com, *.example.org` as a list, each entry changed by `normalise`, which gives undefined for a bad one. */
+function list(rule: string, normalise: (entry: string) => string | undefined) {
+  return z.string().transform((value, { addIssue }) => {
+    const entries = value.split(',').map((entry) => normalise(entry.trim()));
+    if (entries.every((entry) => entry !== undefined)) return entries;
+    addIssue(rule);
+    return z.NEVER;
+  });
+}
+
+/** Lower-case and punycode, as the URL parser writes the host of a connect URL. */
+function hostPattern(entry: string): string | undefined {
+  const [, wildcard = '', host = ''] = /^(\*\.)?([^*/?#@\\]+)$/.exec(entry) ?? [];
+  const url = URL.parse(`http://${host}/`);
+  return url && url.port === '' && url.hostname !== '' && !/:\d*$/.test(host.replace(/\[.*\]/, ''))
+    ? `${wildcard}${url.hostname}`
+    : undefined;
+}
+
+/** `https://rport.example.com`, without the slash: as a browser sends it. */
+function webOrigin(entry: string): string | undefined {
+  const url = URL.parse(entry);
+  return url && /^https?:$/.test(url.protocol) && entry.replace(/\/$/, '').toLowerCase() === url.origin
+    ? url.origin
+    : undefined;
+}
+
 const variables = z.object({
   HOST: z.string().default('127.0.0.1').describe('address to listen on'),
   PORT: wholeNumber(1, 65_535).default(8080).describe('port to listen on'),
@@ -34,6 +61,19 @@ const variables = z.object({
   MAX_DEPOSITS: wholeNumber(1, 1_000_000)
     .default(100_000)
     .describe('how many are kept at once; then new ones are refused with 503'),
+  CONNECT_HOSTS: list(
+    'must be host names such as rport.example.com or *.example.com, without port, separated by commas',
+    hostPattern,
+  )
+    .optional()
+    .describe('RPort servers that deposits may be for, such as rport.example.com,*.example.org; unset: any'),
+  CORS_ORIGINS: z
+    .union([
+      z.literal('*'),
+      list('must be * or origins such as https://rport.example.com, separated by commas', webOrigin),
+    ])
+    .default('*')
+    .describe('origins whose pages may deposit from a browser, such as https://rport.example.com'),
   RPORT_VERSION: z
     .string()
     .regex(/^[0-9A-Za-z][0-9A-Za-z.+-]*$/, 'must be a version such as 0.9.14, or latest')
@@ -53,6 +93,8 @@ const environment = variables.transform((env) => ({
   publicUrl: env.PUBLIC_URL ?? `http://localhost:${env.PORT}`,
   depositTtl: env.DEPOSIT_TTL,
   maxDeposits: env.MAX_DEPOSITS,
+  connectHosts: env.CONNECT_HOSTS,
+  corsOrigins: env.CORS_ORIGINS,
   rportReleasesUrl: env.RPORT_RELEASES_URL,
   rportVersion: env.RPORT_VERSION,
   tacoscriptReleasesUrl: env.TACOSCRIPT_RELEASES_URL,

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { BadRequest, TooLarge, UnsupportedMediaType } from './errors.ts';
+import { BadRequest, type FieldProblem, TooLarge, UnsupportedMediaType } from './errors.ts';
 import type { DepositStore } from './store.ts';
 
 const MAX_BODY_BYTES = 8 * 1024;
@@ -56,12 +56,28 @@ const connectUrl = text(RULES.connect_url)
   .transform((value) => new URL(value).href)
   .refine((value) => value.length <= 2048, 'must have at most 2048 characters once its special characters are encoded');
 
+/** How often the installer may be handed out. A form can send text only. */
+const uses = z
+  .union(
+    [
+      z.number(),
+      z
+        .string()
+        .regex(/^\d{1,4}$/)
+        .transform(Number),
+    ],
+    'must be a whole number from 1 to 1000',
+  )
+  .refine((value) => Number.isInteger(value) && value >= 1 && value <= 1000, 'must be a whole number from 1 to 1000')
+  .optional();
+
 const depositSchema = z
   .object({
     connect_url: connectUrl,
     fingerprint: text(RULES.fingerprint).toLowerCase(),
     client_id: text(RULES.client_id),
     password: text(RULES.password),
+    uses,
   })
   .transform((fields) => ({
     /** Normalised: ASCII only, whatever was uploaded. */
@@ -70,6 +86,8 @@ const depositSchema = z
     fingerprint: fields.fingerprint,
     clientId: fields.client_id,
     password: fields.password,
+    /** Retrievals after which the pairing ends; without it, only time ends it. */
+    ...(fields.uses !== undefined && { uses: fields.uses }),
   }));
 
 /** The credentials a machine needs to connect to its RPort server. */
@@ -77,13 +95,29 @@ export type Deposit = z.infer<typeof depositSchema>;
 
 /**
  * Reads the deposit from the body of a request: JSON, a multipart form or an urlencoded form, at most 8 KiB.
- * Throws BadRequest with every broken rule, TooLarge or UnsupportedMediaType.
+ * With `connectHosts`, only for RPort servers on one of these hosts; `*.example.com` stands for every name below
+ * example.com. Throws BadRequest with every broken rule, TooLarge or UnsupportedMediaType.
  */
-export async function readDeposit(request: Request): Promise<Deposit> {
+export async function readDeposit(request: Request, connectHosts?: readonly string[]): Promise<Deposit> {
   const result = depositSchema.safeParse(await readFields(request));
-  if (result.success) return result.data;
-  const fields = result.error.issues.map((issue) => ({ field: issue.path.join('.'), problem: issue.message }));
-  throw new BadRequest('The deposit was refused; nothing was stored.', fields);
+  if (!result.success) {
+    throw refused(result.error.issues.map((issue) => ({ field: issue.path.join('.'), problem: issue.message })));
+  }
+  const { hostname } = new URL(result.data.connectUrl);
+  if (connectHosts && !connectHosts.some((pattern) => matchesHost(pattern, hostname))) {
+    throw refused([
+      { field: 'connect_url', problem: 'is not one of the RPort servers this service pairs machines with' },
+    ]);
+  }
+  return result.data;
+}
+
+function refused(fields: FieldProblem[]): BadRequest {
+  return new BadRequest('The deposit was refused; nothing was stored.', fields);
+}
+
+function matchesHost(pattern: string, hostname: string): boolean {
+  return pattern.startsWith('*.') ? hostname.endsWith(pattern.slice(1)) : hostname === pattern;
 }
 
 /** The answer to a deposit. */
@@ -105,8 +139,13 @@ export function pair(deposit: Deposit, store: DepositStore, publicUrl: string): 
     pairing_code: code,
     url,
     expires: expires.toISOString(),
-    installers: { linux: linuxCommand(url), windows: windowsCommand(url) },
+    installers: installerCommands(url),
   };
+}
+
+/** The commands to paste for a pairing URL: one for each system. */
+export function installerCommands(url: string): Pairing['installers'] {
+  return { linux: linuxCommand(url), windows: windowsCommand(url) };
 }
 
 /** Without curl's -f: the answer to an expired code is a script as well, which prints the reason and fails. */

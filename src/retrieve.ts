@@ -1,20 +1,13 @@
 import { NotFound } from './errors.ts';
 import { type Dialect, readFlags } from './flags.ts';
+import type { Extension } from './negotiate.ts';
 import type { Render } from './render.ts';
 import type { DepositStore, PairingStatus } from './store.ts';
-
-type Extension = Dialect | 'json';
 
 /** Splits the path of a script URL, `/code`, `/code.sh`, `/code.ps1` or `/code.json`, into name and extension. */
 export function parsePath(path: string): { name: string; extension: Extension | undefined } {
   const [, name = path.slice(1), extension] = /^\/(.*)\.(sh|ps1|json)$/.exec(path) ?? [];
   return { name, extension: extension as Extension | undefined };
-}
-
-/** The dialect a script URL answers in: that of its extension, else PowerShell for PowerShell on Windows, else sh. */
-export function chooseDialect(extension: Extension | undefined, userAgent: string): Dialect {
-  if (extension === 'sh' || extension === 'ps1') return extension;
-  return /powershell/i.test(userAgent) && /windows/i.test(userAgent) ? 'ps1' : 'sh';
 }
 
 /** What an installer is rendered from: the code, the flags to bake in, and whether this counts as a retrieval. */
@@ -29,8 +22,13 @@ export interface Retrieval {
 export function retrieve({ code, dialect, query, counted }: Retrieval, store: DepositStore, render: Render): string {
   const flags = readFlags(query, dialect);
   const deposit = counted ? store.retrieve(code) : store.peek(code);
-  if (!deposit) throw unknownCode();
+  if (!deposit) throw unavailable(code, store);
   return render.installer(dialect, deposit, flags);
+}
+
+/** Throws NotFound unless the pairing can still be used. Counts nothing. */
+export function assertAvailable(code: string, store: DepositStore): void {
+  if (!store.peek(code)) throw unavailable(code, store);
 }
 
 /** Whether a pairing has been picked up. Throws NotFound. */
@@ -43,6 +41,13 @@ export function readStatus(code: string, store: DepositStore): PairingStatus {
 /** Ends a pairing at once. Throws NotFound. */
 export function revoke(code: string, store: DepositStore): void {
   if (!store.revoke(code)) throw unknownCode();
+}
+
+function unavailable(code: string, store: DepositStore): NotFound {
+  if (!store.status(code)) return unknownCode();
+  return new NotFound(
+    'This pairing code has been used as often as it may be: upload the credentials again to get a new one.',
+  );
 }
 
 function unknownCode(): NotFound {

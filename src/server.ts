@@ -13,6 +13,8 @@ function start(): void {
     store: createMemoryStore(config.depositTtl, config.maxDeposits),
     render: createRender(config),
     publicUrl: config.publicUrl,
+    connectHosts: config.connectHosts,
+    corsOrigins: config.corsOrigins,
     onUnexpectedError: logUnexpectedError,
   });
   const server = serve({ fetch: app.fetch, hostname: config.host, port: config.port }, ({ address, port }) => {

@@ -6,7 +6,10 @@ import { DEPOSIT, startApp } from './support/app.ts';
 const WINDOWS_POWERSHELL = 'Mozilla/5.0 (Windows NT; Windows NT 10.0; en-US) WindowsPowerShell/5.1.19041.1237';
 const POWERSHELL_ON_WINDOWS = 'Mozilla/5.0 (Windows NT 10.0; Microsoft Windows 10.0.19045; en-US) PowerShell/7.4.1';
 const POWERSHELL_ON_LINUX = 'Mozilla/5.0 (Linux; Debian GNU/Linux 12; en-US) PowerShell/7.4.1';
+const CHAT_BOT = 'Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)';
 const BROWSER = { 'User-Agent': 'Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0', Accept: 'text/html,*/*;q=0.8' };
+
+type Server = ReturnType<typeof startApp>['server'];
 
 async function pairedApp(options = {}) {
   const app = startApp(options);
@@ -234,6 +237,59 @@ describe('GET /{code}.json', () => {
   });
 });
 
+describe('a deposit with `uses`', () => {
+  test('is handed out so often, then answers 404 with a script and still tells its status', async () => {
+    const { server, start } = startApp();
+    const { body } = await request(server)
+      .post('/')
+      .send({ ...DEPOSIT, uses: 2 })
+      .expect(200);
+    await request(server).get(`/${body.pairing_code}`).expect(200);
+    await request(server).get(`/${body.pairing_code}.ps1`).expect(200);
+    const { text } = await request(server).get(`/${body.pairing_code}`).expect(404);
+    expect(runInShell(text)).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('used as often as it may be'),
+    });
+    await request(server).head(`/${body.pairing_code}`).expect(404);
+    const status = await request(server).get(`/${body.pairing_code}.json`).expect(200);
+    expect(status.body).toEqual({ expires: new Date(start + 600_000).toISOString(), retrievals: 2, uses: 2 });
+    await request(server).delete(`/${body.pairing_code}`).expect(204);
+    await request(server).get(`/${body.pairing_code}.json`).expect(404);
+  });
+
+  test('gives its last use to exactly one of many clients that ask at once', async () => {
+    const { server } = startApp();
+    server.listen(0);
+    const { body } = await request(server)
+      .post('/')
+      .send({ ...DEPOSIT, uses: 1 });
+    const answers = await Promise.all(Array.from({ length: 50 }, () => request(server).get(`/${body.pairing_code}`)));
+    server.close();
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
+    expect(answers.filter(({ status }) => status === 404)).toHaveLength(49);
+  });
+
+  test.each([
+    ['HEAD', (server: Server, code: string) => request(server).head(`/${code}`)],
+    ['the status', (server: Server, code: string) => request(server).get(`/${code}.json`)],
+    ['a browser', (server: Server, code: string) => request(server).get(`/${code}`).set(BROWSER)],
+    ['a chat bot', (server: Server, code: string) => request(server).get(`/${code}`).set('User-Agent', CHAT_BOT)],
+    [
+      'a chat bot at .ps1',
+      (server: Server, code: string) => request(server).get(`/${code}.ps1`).set('User-Agent', CHAT_BOT),
+    ],
+  ])('is not used up by %s, which gets no credential', async (_, look) => {
+    const { server } = startApp();
+    const { body } = await request(server)
+      .post('/')
+      .send({ ...DEPOSIT, uses: 1 });
+    const { text } = await look(server, body.pairing_code).expect(200);
+    expect(text ?? '').not.toContain(DEPOSIT.password);
+    await request(server).get(`/${body.pairing_code}`).set('User-Agent', 'curl/8').expect(200);
+  });
+});
+
 describe('DELETE /{code}', () => {
   test('revokes a deposit at once', async () => {
     const { server, code } = await pairedApp();
@@ -263,10 +319,8 @@ describe('the other addresses', () => {
     expect(text).toContain('curl -sS https://pairing.example.com');
   });
 
-  test('a browser gets the sh text', async () => {
-    const { server, code } = await pairedApp();
-    const { headers } = await request(server).get(`/${code}`).set(BROWSER).expect(200);
-    expect(headers['content-type']).toMatch(/^text\/plain/);
+  test('a browser is told that a code is unknown', async () => {
+    await request(startApp().server).get('/22222222222a').set(BROWSER).expect(404);
   });
 
   test.each(['/healthz', '/readyz'])('GET %s says the service is well', async (path) => {
@@ -321,5 +375,17 @@ describe('every answer', () => {
       .expect(204);
     expect(headers['access-control-allow-methods']).toBe('POST,GET,OPTIONS');
     expect(headers['access-control-allow-headers']).toBe('content-type');
+  });
+
+  test.each([
+    ['https://rport.example.com', 'https://rport.example.com'],
+    ['https://evil.example', undefined],
+  ])('with CORS_ORIGINS, lets %s see the answer only if it is listed', async (origin, allowed) => {
+    const { server } = startApp({ env: { CORS_ORIGINS: 'https://rport.example.com' } });
+    for (const send of [request(server).post('/').send(DEPOSIT), request(server).options('/')]) {
+      const { headers } = await send.set('Origin', origin);
+      expect(headers['access-control-allow-origin']).toBe(allowed);
+      expect(headers.vary).toContain('Origin');
+    }
   });
 });

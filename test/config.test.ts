@@ -7,6 +7,8 @@ test('needs no variable at all', () => {
     port: 8080,
     publicUrl: 'http://localhost:8080',
     depositTtl: 600,
+    connectHosts: undefined,
+    corsOrigins: '*',
     maxDeposits: 100_000,
     rportReleasesUrl: 'https://github.com/openrport/openrport/releases',
     rportVersion: '0.9.14',
@@ -36,6 +38,14 @@ test.each([
   ['PUBLIC_URL', 'https://pairing.example.com/?a'],
   ['DEPOSIT_TTL', '0'],
   ['MAX_DEPOSITS', '-1'],
+  ['CONNECT_HOSTS', 'https://rport.example.com'],
+  ['CONNECT_HOSTS', 'rport.example.com:8080'],
+  ['CONNECT_HOSTS', 'rport.example.com,,other.example'],
+  ['CONNECT_HOSTS', '*'],
+  ['CONNECT_HOSTS', 'a.*.example.com'],
+  ['CORS_ORIGINS', 'rport.example.com'],
+  ['CORS_ORIGINS', 'https://rport.example.com/path'],
+  ['CORS_ORIGINS', '*, https://rport.example.com'],
   ['RPORT_RELEASES_URL', 'nowhere'],
   ['RPORT_VERSION', '0.9.14; reboot'],
   ['TACOSCRIPT_RELEASES_URL', 'nowhere'],
@@ -43,6 +53,15 @@ test.each([
   const read = () => readConfig({ [name]: value });
   expect(read).toThrow(ConfigError);
   expect(read).toThrow(new RegExp(`^${name}: [^\n]+$`));
+});
+
+test('takes lists with spaces, and writes hosts and origins as URLs do', () => {
+  const config = readConfig({
+    CONNECT_HOSTS: 'RPort.example.com, *.b\u00fccher.example,192.0.2.1,[2001:DB8::1]',
+    CORS_ORIGINS: 'https://RPort.example.com/, http://localhost:3000',
+  });
+  expect(config.connectHosts).toEqual(['rport.example.com', '*.xn--bcher-kva.example', '192.0.2.1', '[2001:db8::1]']);
+  expect(config.corsOrigins).toEqual(['https://rport.example.com', 'http://localhost:3000']);
 });
 
 test('names all bad variables at once', () => {

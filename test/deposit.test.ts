@@ -45,6 +45,11 @@ describe('a deposit is refused by the name of its field when', () => {
     ['password', 'has half a surrogate pair', 'abc\ud800'],
     ['password', 'is a number', 12345],
     ['password', 'is null', null],
+    ['uses', 'is 0', 0],
+    ['uses', 'is 1001', 1001],
+    ['uses', 'is a fraction', 1.5],
+    ['uses', 'is no number', 'many'],
+    ['uses', 'is null', null],
   ])('%s %s', async (field, _, value) => {
     expect(await refusedFields({ [field]: value })).toEqual([field]);
   });
@@ -57,6 +62,38 @@ test.each([
   ['ws://[::1]:8080/\u00e4', 'ws://[::1]:8080/%C3%A4'],
 ])('normalises the connect URL %s to %s', async (uploaded, stored) => {
   expect((await readDeposit(post({ ...DEPOSIT, connect_url: uploaded }))).connectUrl).toBe(stored);
+});
+
+test.each([[1], [1000], ['7']])('takes %s as the number of uses', async (uses) => {
+  expect((await readDeposit(post({ ...DEPOSIT, uses }))).uses).toBe(Number(uses));
+});
+
+describe('with a list of RPort servers, a deposit', () => {
+  const hosts = ['rport.example.com', '*.example.org', '[2001:db8::1]'];
+  test.each([
+    'https://rport.example.com:8080',
+    'ws://RPORT.example.com',
+    'https://a.example.org',
+    'https://a.b.example.org',
+    'https://[2001:DB8::1]:8080',
+  ])('for %s is taken', async (connect_url) => {
+    await expect(readDeposit(post({ ...DEPOSIT, connect_url }), hosts)).resolves.toBeDefined();
+  });
+
+  test.each([
+    'https://example.com',
+    'https://rport.example.com.evil.example',
+    'https://evilrport.example.com',
+    'https://example.org',
+    'https://evilexample.org',
+    'https://rport.example.com.',
+    'https://evil.example/?.example.org',
+    'https://evil.example/#rport.example.com',
+  ])('for %s is refused by the name of its field', async (connect_url) => {
+    const error = await readDeposit(post({ ...DEPOSIT, connect_url }), hosts).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(BadRequest);
+    expect(error).toMatchObject({ fields: [{ field: 'connect_url' }] });
+  });
 });
 
 test('stores the fingerprint in lower case, as the client compares it', async () => {

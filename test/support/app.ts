@@ -14,14 +14,20 @@ export const DEPOSIT = {
 const START = Date.UTC(2026, 0, 1);
 
 /** The whole service on a real socket as soon as supertest asks, with a clock that only moves when told. */
-export function startApp({ maxDeposits = 100 } = {}) {
+export function startApp({ maxDeposits = 100, env = {} }: { maxDeposits?: number; env?: Record<string, string> } = {}) {
   let now = START;
   const errors: Error[] = [];
-  const config = readConfig({ PUBLIC_URL: 'https://pairing.example.com', MAX_DEPOSITS: String(maxDeposits) });
+  const config = readConfig({
+    PUBLIC_URL: 'https://pairing.example.com',
+    MAX_DEPOSITS: String(maxDeposits),
+    ...env,
+  });
   const app = createApp({
     store: createMemoryStore(config.depositTtl, config.maxDeposits, () => now),
     render: createRender(config),
     publicUrl: config.publicUrl,
+    connectHosts: config.connectHosts,
+    corsOrigins: config.corsOrigins,
     onUnexpectedError: (error) => errors.push(error),
   });
   return {
