@@ -482,6 +482,18 @@ create_account() {
 }
 
 delete_account() {
+	# What the server has started may still run, and the account is not deleted while it does.
+	_tries=0
+	while
+		_pids=$(find /proc -maxdepth 1 -user "$1" 2>/dev/null) || :
+		[ "$_pids" ] && [ "$_tries" -lt 50 ]
+	do
+		for _pid in $_pids; do
+			kill -KILL "${_pid#/proc/}" 2>/dev/null
+		done
+		_tries=$((_tries + 1))
+		pause
+	done
 	if has userdel; then
 		userdel "$1"
 	else
@@ -686,7 +698,7 @@ respawn_delay=5
 respawn_max=0
 
 depend() {
-	need net
+	want net
 	after firewall
 }
 EOF
@@ -698,7 +710,7 @@ manage() {
 	systemd/enable) systemctl daemon-reload && systemctl --quiet enable rport.service ;;
 	systemd/*) systemctl --quiet "$1" rport.service ;;
 	openrc/enable) rc-update -q add rport default ;;
-	openrc/disable) rc-update -q -a del rport ;;
+	openrc/disable) rc-update -q del rport default ;;
 	openrc/is-active) rc-service -q rport status >/dev/null 2>&1 ;;
 	openrc/*) rc-service -q rport "$1" ;;
 	client/enable) "$client" --service install -c "$config" --service-user "$account" ;;
@@ -737,12 +749,17 @@ rport $client_version is connected to $connect_url
 EOF
 			return
 		fi
-		sleep 0.2 2>/dev/null || sleep 1
+		pause
 	done
 	_reason=$(new_log | grep -E "$_final|already in use|connection error" | tail -n 1)
 	[ "$_reason" ] || _reason=$(new_log | tail -n 1)
 	die 9 "installed, but not connected: ${_reason:-the client has logged nothing}
 The client goes on trying; its log is $log. For other credentials, run the command of a new pairing with -f."
+}
+
+# Some systems sleep whole seconds only.
+pause() {
+	sleep 0.2 2>/dev/null || sleep 1
 }
 
 # What the client has logged since this start.

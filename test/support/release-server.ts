@@ -6,7 +6,7 @@ import { gzipSync } from 'node:zlib';
 
 /** The releases the server knows: `latest` is stable, the feed begins with a newer pre-release. */
 export const RPORT_VERSIONS = { unstable: '0.10.0-rc.1', stable: '0.9.14', older: '0.9.13' } as const;
-export const TACOSCRIPT_VERSION = '0.0.9';
+const TACOSCRIPT_VERSION = '0.0.9';
 
 const RPORT_PATH = '/openrport/openrport/releases';
 const TACOSCRIPT_PATH = '/realvnc-labs/tacoscript/releases';
@@ -18,7 +18,7 @@ const FEED = Object.values(RPORT_VERSIONS);
 const STANDIN = readFileSync(new URL('rport-standin.sh', import.meta.url), 'utf8');
 
 /** What the server does wrong; an empty object is a healthy server. */
-export type Faults = {
+type Faults = {
   /** Answers of requests whose path ends in the key, e.g. `{ 'checksums.txt': 404 }`. */
   status?: Record<string, number>;
   /**
@@ -52,7 +52,7 @@ export type ReleaseServerOptions = {
 };
 
 /** The stand-in for the client as one release ships it. */
-export function rportStandin(version: string, arch = 'x86_64'): Buffer {
+function rportStandin(version: string, arch = 'x86_64'): Buffer {
   return Buffer.from(STANDIN.replace('@VERSION@', version).replace('@ARCH@', arch));
 }
 
@@ -226,7 +226,7 @@ function sha256(content: Buffer): string {
 type TarEntry = { name: string; mode: number; content: Buffer };
 
 /** A gzipped ustar archive, the same bytes for the same entries. */
-export function tarGz(entries: readonly TarEntry[]): Buffer {
+function tarGz(entries: readonly TarEntry[]): Buffer {
   const blocks = entries.flatMap(({ name, mode, content }) => [
     tarHeader(name, mode, content.length),
     content,

@@ -155,8 +155,12 @@ service() {
             [ -d /etc/init.d ] || usage_error 'Failed to install: no such directory: /etc/init.d'
             [ ! -e "$script" ] || usage_error "Failed to install: Init already exists: $script"
             write_init_script >"$script" && chmod 0755 "$script"
-            for level in 2 3 4 5; do [ ! -d "/etc/rc$level.d" ] || ln -s "$script" "/etc/rc$level.d/S50rport"; done
-            for level in 0 1 6; do [ ! -d "/etc/rc$level.d" ] || ln -s "$script" "/etc/rc$level.d/K02rport"; done
+            # As the library does, without regard to links that are there already, and `uninstall` leaves them.
+            for link in /etc/rc2.d/S50rport /etc/rc3.d/S50rport /etc/rc4.d/S50rport /etc/rc5.d/S50rport \
+                /etc/rc0.d/K02rport /etc/rc1.d/K02rport /etc/rc6.d/K02rport; do
+                ln -s "$script" "$link" 2>/dev/null
+            done
+            return 0
             ;;
         uninstall) rm "$script" ;;
         start | stop) "$script" "$1" ;;
