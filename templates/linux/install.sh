@@ -485,7 +485,7 @@ delete_account() {
 	# What the server has started may still run, and the account is not deleted while it does.
 	_tries=0
 	while
-		_pids=$(find /proc -maxdepth 1 -user "$1" 2>/dev/null) || :
+		_pids=$(find /proc -maxdepth 1 -user "$1" 2>/dev/null)
 		[ "$_pids" ] && [ "$_tries" -lt 50 ]
 	do
 		for _pid in $_pids; do
