@@ -1,9 +1,10 @@
 import { type Context, Hono } from 'hono';
 import { cors } from 'hono/cors';
-import { installerCommands, pair, readDeposit } from './deposit.ts';
+import { pair, readDeposit } from './deposit.ts';
 import { InternalError, MethodNotAllowed, NotFound, problemDetail, Refusal } from './errors.ts';
 import { type Dialect, readFlags } from './flags.ts';
 import { chooseDialect, negotiate } from './negotiate.ts';
+import { ASSETS, CONTENT_SECURITY_POLICY, type Pages } from './page.ts';
 import type { Render } from './render.ts';
 import { assertAvailable, parsePath, readStatus, retrieve, revoke } from './retrieve.ts';
 import type { DepositStore } from './store.ts';
@@ -11,6 +12,7 @@ import type { DepositStore } from './store.ts';
 export interface AppDeps {
   store: DepositStore;
   render: Render;
+  pages: Pages;
   publicUrl: string;
   /** The RPort servers that deposits may be for; without it, any. */
   connectHosts?: readonly string[] | undefined;
@@ -21,7 +23,15 @@ export interface AppDeps {
 }
 
 /** The whole HTTP surface. Pure: everything it touches is in `deps`. */
-export function createApp({ store, render, publicUrl, connectHosts, corsOrigins, onUnexpectedError }: AppDeps): Hono {
+export function createApp({
+  store,
+  render,
+  pages,
+  publicUrl,
+  connectHosts,
+  corsOrigins,
+  onUnexpectedError,
+}: AppDeps): Hono {
   const app = new Hono();
 
   app.use(async (c, next) => {
@@ -32,12 +42,21 @@ export function createApp({ store, render, publicUrl, connectHosts, corsOrigins,
   });
   app.use(cors({ origin: corsOrigins, allowMethods: ['POST', 'GET', 'OPTIONS'] }));
 
-  app.get('/', (c) => c.text(usage(publicUrl)));
-  app.post('/', async (c) => c.json(pair(await readDeposit(c.req.raw, connectHosts), store, publicUrl)));
+  app.get('/', (c) => (isForPeople(c) ? page(c, pages.form()) : c.text(usage(publicUrl))));
+  app.post('/', async (c) => {
+    const pairing = pair(await readDeposit(c.req.raw, connectHosts), store, publicUrl);
+    // To the page of the pairing: loading that again deposits nothing.
+    return isForPeople(c) ? c.redirect(new URL(pairing.url).pathname, 303) : c.json(pairing);
+  });
   app.all('/', () => refuseMethod('GET', 'HEAD', 'POST', 'OPTIONS'));
 
   for (const path of ['/healthz', '/readyz']) {
     app.get(path, (c) => c.text('ok\n'));
+    app.all(path, () => refuseMethod('GET', 'HEAD', 'OPTIONS'));
+  }
+
+  for (const [path, { type, text }] of Object.entries(ASSETS)) {
+    app.get(path, (c) => c.body(text, 200, { 'Content-Type': type }));
     app.all(path, () => refuseMethod('GET', 'HEAD', 'OPTIONS'));
   }
 
@@ -53,11 +72,11 @@ export function createApp({ store, render, publicUrl, connectHosts, corsOrigins,
   app.get('/:name', (c) => {
     const { name: code, extension } = parsePath(c.req.path);
     if (extension === 'json') return c.json(readStatus(code, store));
-    const dialect = negotiate(extension, c.req.header('User-Agent') ?? '', c.req.header('Accept') ?? '');
+    const dialect = answerFor(c);
     if (dialect === 'page') {
       assertAvailable(code, store);
-      const { linux, windows } = installerCommands(`${publicUrl}/${code}`);
-      return c.text(`Run on the machine to connect.\n\nLinux:\n${linux}\n\nWindows:\n${windows}\n`);
+      const onWindows = /windows nt/i.test(c.req.header('User-Agent') ?? '');
+      return page(c, pages.pairing(code, readStatus(code, store), readFlags(queryOf(c), 'sh'), onWindows));
     }
     const retrieval = { code, dialect, query: queryOf(c), counted: c.req.method !== 'HEAD' };
     return script(c, dialect, 'rport-installer', retrieve(retrieval, store, render));
@@ -73,24 +92,35 @@ export function createApp({ store, render, publicUrl, connectHosts, corsOrigins,
   });
 
   app.onError((error, c) => {
-    if (error instanceof Refusal) return refuse(c, error, render);
+    if (error instanceof Refusal) return refuse(c, error, render, pages);
     onUnexpectedError(error);
-    return refuse(c, new InternalError(), render);
+    return refuse(c, new InternalError(), render, pages);
   });
 
   return app;
 }
 
 /** A refused script URL is a script in its dialect: piped into a shell, the answer must not look like success. */
-function refuse(c: Context, refusal: Refusal, render: Render): Response {
+function refuse(c: Context, refusal: Refusal, render: Render, pages: Pages): Response {
   for (const [name, value] of Object.entries(refusal.headers)) c.header(name, value);
   c.status(refusal.status);
+  if (isForPeople(c)) return page(c, pages.message(problemDetail(refusal)));
   if (isScriptUrl(c)) {
     const dialect = dialectOf(c);
     return script(c, dialect, 'rport-installer', render.error(dialect, refusal.message));
   }
   c.header('Content-Type', 'application/problem+json');
   return c.body(JSON.stringify(problemDetail(refusal)));
+}
+
+/** Whether a page is the answer: to a browser that looks at something or sends the form. */
+function isForPeople(c: Context): boolean {
+  return ['GET', 'HEAD', 'POST'].includes(c.req.method) && answerFor(c) === 'page';
+}
+
+function answerFor(c: Context): ReturnType<typeof negotiate> {
+  const { extension } = parsePath(c.req.path);
+  return negotiate(extension, c.req.header('User-Agent') ?? '', c.req.header('Accept') ?? '');
 }
 
 function isScriptUrl(c: Context): boolean {
@@ -104,6 +134,11 @@ function dialectOf(c: Context): Dialect {
 
 function queryOf(c: Context): URLSearchParams {
   return new URL(c.req.url).searchParams;
+}
+
+function page(c: Context, html: string): Response {
+  c.header('Content-Security-Policy', CONTENT_SECURITY_POLICY);
+  return c.html(html);
 }
 
 function script(c: Context, dialect: Dialect, name: string, text: string): Response {

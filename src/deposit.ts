@@ -19,7 +19,7 @@ const sized = (least: number, most: number): Rule => ({
 });
 
 /** The rules of each field, in the order they are checked; the form shows them as they are broken. */
-const RULES = {
+export const RULES = {
   connect_url: [
     noControls,
     { pattern: /^.{0,2048}$/su, problem: 'must have at most 2048 characters' },
@@ -36,7 +36,8 @@ const RULES = {
   ],
   client_id: [noControls, sized(3, 100), { pattern: /^[^:]*$/, problem: 'must not contain a colon' }],
   password: [noControls, sized(3, 100)],
-} satisfies Record<string, Rule[]>;
+  uses: [{ pattern: /^([1-9]\d{0,2}|1000)$/, problem: 'must be a whole number from 1 to 1000' }],
+} satisfies Record<string, [...Rule[], Rule]>;
 
 function text(rules: Rule[]) {
   const wellFormed = z
@@ -56,19 +57,18 @@ const connectUrl = text(RULES.connect_url)
   .transform((value) => new URL(value).href)
   .refine((value) => value.length <= 2048, 'must have at most 2048 characters once its special characters are encoded');
 
-/** How often the installer may be handed out. A form can send text only. */
+const [{ problem: usesProblem }] = RULES.uses;
+
+/** How often the installer may be handed out. A form can send text only, and sends an empty field as empty text. */
 const uses = z
   .union(
     [
-      z.number(),
-      z
-        .string()
-        .regex(/^\d{1,4}$/)
-        .transform(Number),
+      z.int(usesProblem).min(1, usesProblem).max(1000, usesProblem),
+      text(RULES.uses).transform(Number),
+      z.literal('').transform(() => undefined),
     ],
-    'must be a whole number from 1 to 1000',
+    usesProblem,
   )
-  .refine((value) => Number.isInteger(value) && value >= 1 && value <= 1000, 'must be a whole number from 1 to 1000')
   .optional();
 
 const depositSchema = z
@@ -143,9 +143,13 @@ export function pair(deposit: Deposit, store: DepositStore, publicUrl: string): 
   };
 }
 
-/** The commands to paste for a pairing URL: one for each system. */
-export function installerCommands(url: string): Pairing['installers'] {
-  return { linux: linuxCommand(url), windows: windowsCommand(url) };
+/**
+ * The commands to paste for a pairing URL: one for each system. A `query` such as `?x&s` bakes flags in; it must hold
+ * no quote, and is quoted, since shells read `?` and `&` as their own.
+ */
+export function installerCommands(url: string, query = ''): Pairing['installers'] {
+  const word = (path: string) => (query === '' ? path : `'${path}${query}'`);
+  return { linux: linuxCommand(word(url)), windows: windowsCommand(word(`${url}.ps1`)) };
 }
 
 /** Without curl's -f: the answer to an expired code is a script as well, which prints the reason and fails. */
@@ -158,7 +162,7 @@ function windowsCommand(url: string): string {
   return [
     '[Net.ServicePointManager]::SecurityProtocol = [Net.ServicePointManager]::SecurityProtocol -bor 3072',
     'Remove-Item -Path rport-installer.ps1 -ErrorAction Ignore',
-    `Invoke-WebRequest -UseBasicParsing -Uri ${url}.ps1 -OutFile rport-installer.ps1`,
+    `Invoke-WebRequest -UseBasicParsing -Uri ${url} -OutFile rport-installer.ps1`,
     'powershell -ExecutionPolicy Bypass -File .\\rport-installer.ps1',
   ].join('; ');
 }

@@ -76,8 +76,16 @@ const TITLES = {
   503: 'Service Unavailable',
 } as const;
 
-/** The refusal as a problem detail. (RFC 9457) */
-export function problemDetail(refusal: Refusal): object {
+/** Why something was refused. (RFC 9457) */
+export interface ProblemDetail {
+  type: 'about:blank';
+  title: string;
+  status: number;
+  detail: string;
+  errors?: readonly FieldProblem[];
+}
+
+export function problemDetail(refusal: Refusal): ProblemDetail {
   return {
     type: 'about:blank',
     title: TITLES[refusal.status],

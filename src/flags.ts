@@ -3,18 +3,18 @@ import { BadRequest, type FieldProblem } from './errors.ts';
 export type Dialect = 'sh' | 'ps1';
 
 const SWITCHES = ['f', 't', 'x', 's', 'r', 'b', 'i', 'd'] as const;
-type Switch = (typeof SWITCHES)[number];
+export type Switch = (typeof SWITCHES)[number];
 
 /** Flags baked into an installer as its defaults. `u` makes it an uninstaller and cannot be asked for by a query. */
 export type Flags = { [letter in Switch | 'u']?: true } & { a?: string; g?: string[] };
 
 /** One account name, as the sh installer takes it on the command line. */
-const ACCOUNT = {
+export const ACCOUNT = {
   sh: /^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/,
   ps1: /^[A-Za-z0-9_.$-]+( [A-Za-z0-9_.$-]+)*(\\[A-Za-z0-9_.$-]+( [A-Za-z0-9_.$-]+)*)?$/,
 } as const;
 const MAX_ACCOUNT_LENGTH = 104;
-const TAG = /^[A-Za-z0-9][A-Za-z0-9 ._:@/+-]{0,63}$/;
+export const TAG = /^[A-Za-z0-9][A-Za-z0-9 ._:@/+-]{0,63}$/;
 
 /**
  * Reads the flags to bake in from a query such as `?x&s&a=deploy`. Throws BadRequest naming each flag that cannot be

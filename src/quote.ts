@@ -27,6 +27,11 @@ export function tomlString(value: string): string {
   return `"${escaped}"`;
 }
 
+/** Writes `value` for HTML text and for attributes in either kind of quotes: `"` becomes `&#34;`. (HTML, 13.1.4) */
+export function htmlEscape(value: string): string {
+  return value.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+}
+
 function refuseNul(value: string): void {
   if (value.includes('\0')) throw new RangeError('a script cannot hold a NUL character');
 }

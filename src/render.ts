@@ -1,9 +1,8 @@
-import { readFileSync } from 'node:fs';
-import { Eta } from 'eta';
 import type { Config } from './config.ts';
 import type { Deposit } from './deposit.ts';
 import type { Dialect, Flags } from './flags.ts';
 import { psQuote, shQuote, tomlString } from './quote.ts';
+import { compileTemplate } from './template.ts';
 import { version } from './version.ts';
 
 /** What every installer of this service has in common. */
@@ -40,12 +39,8 @@ export function createRender(settings: InstallerSettings): Render {
 type Values = Record<string, string>;
 
 function compile(dialect: Dialect): { installer: (values: Values) => string; error: (values: Values) => string } {
-  const eta = new Eta({ autoTrim: false, escapeFunction: (value) => insideQuotes(dialect, value) });
-  const load = (name: string) => {
-    const url = new URL(`../templates/${DIRECTORY[dialect]}/${name}.${dialect}`, import.meta.url);
-    const template = eta.compile(readFileSync(url, 'utf8'));
-    return (values: Values) => eta.render(template, values);
-  };
+  const escapeValue = (value: unknown) => insideQuotes(dialect, value);
+  const load = (name: string) => compileTemplate<Values>(`${DIRECTORY[dialect]}/${name}.${dialect}`, escapeValue);
   return { installer: load('install'), error: load('error') };
 }
 

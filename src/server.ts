@@ -4,6 +4,7 @@ import { serve } from '@hono/node-server';
 import { createApp } from './app.ts';
 import { answerArguments, UsageError } from './arguments.ts';
 import { ConfigError, readConfig } from './config.ts';
+import { createPages } from './page.ts';
 import { createRender } from './render.ts';
 import { createMemoryStore } from './store.ts';
 
@@ -12,6 +13,7 @@ function start(): void {
   const app = createApp({
     store: createMemoryStore(config.depositTtl, config.maxDeposits),
     render: createRender(config),
+    pages: createPages(config),
     publicUrl: config.publicUrl,
     connectHosts: config.connectHosts,
     corsOrigins: config.corsOrigins,

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import fc from 'fast-check';
 import { parse } from 'smol-toml';
 import { expect, test } from 'vitest';
-import { psQuote, shQuote, tomlString } from '../src/quote.ts';
+import { htmlEscape, psQuote, shQuote, tomlString } from '../src/quote.ts';
 
 const text = fc.string({ unit: 'binary', maxLength: 100 }).filter((value) => !value.includes('\0'));
 
@@ -29,6 +29,10 @@ test('a TOML parser reads back what tomlString wrote, in ASCII without control c
       expect(parse(`value = ${encoded}`).value).toBe(value);
     }),
   );
+});
+
+test('htmlEscape leaves nothing that ends a text or an attribute', () => {
+  expect(htmlEscape(`<a b='c' d="e">&amp;`)).toBe('&#60;a b=&#39;c&#39; d=&#34;e&#34;&#62;&#38;amp;');
 });
 
 test('what cannot be quoted is refused, not changed', () => {

@@ -1,6 +1,7 @@
 import { createAdaptorServer } from '@hono/node-server';
 import { createApp } from '../../src/app.ts';
 import { readConfig } from '../../src/config.ts';
+import { createPages } from '../../src/page.ts';
 import { createRender } from '../../src/render.ts';
 import { createMemoryStore } from '../../src/store.ts';
 
@@ -25,6 +26,7 @@ export function startApp({ maxDeposits = 100, env = {} }: { maxDeposits?: number
   const app = createApp({
     store: createMemoryStore(config.depositTtl, config.maxDeposits, () => now),
     render: createRender(config),
+    pages: createPages(config),
     publicUrl: config.publicUrl,
     connectHosts: config.connectHosts,
     corsOrigins: config.corsOrigins,
