@@ -32,11 +32,11 @@ export const PLAIN_DEPOSIT: DepositFields = {
   password: 'Tr0ub4dor-and-3',
 };
 
-/** Runs `node src/server.ts` on a free port of 127.0.0.1 and waits until it answers. */
-export async function startService(env: Record<string, string> = {}): Promise<Service> {
+/** Runs the service (`program` with node) on a free port of 127.0.0.1 and waits until it answers. */
+export async function startService(env: Record<string, string> = {}, program = 'src/server.ts'): Promise<Service> {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
-  const child = spawn(process.execPath, ['src/server.ts'], {
+  const child = spawn(process.execPath, [program], {
     cwd: ROOT,
     env: { PATH: process.env.PATH, HOST: '127.0.0.1', PORT: String(port), PUBLIC_URL: url, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
