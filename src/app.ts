@@ -4,6 +4,7 @@ import { pair, readDeposit } from './deposit.ts';
 import { InternalError, MethodNotAllowed, NotFound, problemDetail, Refusal } from './errors.ts';
 import { type Dialect, readFlags } from './flags.ts';
 import { chooseDialect, negotiate } from './negotiate.ts';
+import { openApiDocument } from './openapi.ts';
 import { ASSETS, CONTENT_SECURITY_POLICY, type Pages } from './page.ts';
 import type { Render } from './render.ts';
 import { assertAvailable, parsePath, readStatus, retrieve, revoke } from './retrieve.ts';
@@ -54,6 +55,10 @@ export function createApp({
     app.get(path, (c) => c.text('ok\n'));
     app.all(path, () => refuseMethod('GET', 'HEAD', 'OPTIONS'));
   }
+
+  const description = openApiDocument(publicUrl);
+  app.get('/openapi.json', (c) => c.json(description));
+  app.all('/openapi.json', () => refuseMethod('GET', 'HEAD', 'OPTIONS'));
 
   for (const [path, { type, text }] of Object.entries(ASSETS)) {
     app.get(path, (c) => c.body(text, 200, { 'Content-Type': type }));

@@ -71,7 +71,7 @@ const uses = z
   )
   .optional();
 
-const depositSchema = z
+export const depositSchema = z
   .object({
     connect_url: connectUrl,
     fingerprint: text(RULES.fingerprint).toLowerCase(),
@@ -121,15 +121,15 @@ function matchesHost(pattern: string, hostname: string): boolean {
 }
 
 /** The answer to a deposit. */
-export interface Pairing {
-  pairing_code: string;
-  /** The pairing URL. */
-  url: string;
-  /** RFC 3339, UTC. */
-  expires: string;
-  /** One command for each system. Each ends in the script's invocation, so that flags can be appended. */
-  installers: { linux: string; windows: string };
-}
+export const pairingSchema = z.object({
+  pairing_code: z.string(),
+  url: z.url().describe('the pairing URL'),
+  expires: z.iso.datetime().describe('UTC'),
+  installers: z
+    .object({ linux: z.string(), windows: z.string() })
+    .describe("one command for each system; each ends in the script's invocation, so that flags can be appended"),
+});
+type Pairing = z.infer<typeof pairingSchema>;
 
 /** Stores a deposit and tells how to use it. Throws StoreFull. */
 export function pair(deposit: Deposit, store: DepositStore, publicUrl: string): Pairing {

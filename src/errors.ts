@@ -1,8 +1,19 @@
-/** Which rule a field broke. Never holds the value itself. */
-export interface FieldProblem {
-  field: string;
-  problem: string;
-}
+import { z } from 'zod';
+
+const fieldProblemSchema = z
+  .object({ field: z.string(), problem: z.string() })
+  .describe('which rule a field broke; never holds the value itself');
+export type FieldProblem = z.infer<typeof fieldProblemSchema>;
+
+/** Why something was refused. (RFC 9457) */
+export const problemSchema = z.object({
+  type: z.literal('about:blank'),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string(),
+  errors: z.array(fieldProblemSchema).optional(),
+});
+export type ProblemDetail = z.infer<typeof problemSchema>;
 
 /**
  * A request this service answers with a reason instead of what was asked for. `message` is one plain ASCII sentence for
@@ -76,21 +87,13 @@ const TITLES = {
   503: 'Service Unavailable',
 } as const;
 
-/** Why something was refused. (RFC 9457) */
-export interface ProblemDetail {
-  type: 'about:blank';
-  title: string;
-  status: number;
-  detail: string;
-  errors?: readonly FieldProblem[];
-}
-
+/** The refusal as a problem detail. */
 export function problemDetail(refusal: Refusal): ProblemDetail {
   return {
     type: 'about:blank',
     title: TITLES[refusal.status],
     status: refusal.status,
     detail: refusal.message,
-    ...(refusal.fields.length > 0 && { errors: refusal.fields }),
+    ...(refusal.fields.length > 0 && { errors: [...refusal.fields] }),
   };
 }

@@ -4,7 +4,7 @@ import { installerCommands, RULES } from './deposit.ts';
 import type { ProblemDetail } from './errors.ts';
 import { ACCOUNT, type Flags, type Switch, TAG } from './flags.ts';
 import { htmlEscape } from './quote.ts';
-import type { PairingStatus } from './store.ts';
+import type { Status } from './retrieve.ts';
 import { compileTemplate } from './template.ts';
 import { version } from './version.ts';
 
@@ -13,7 +13,7 @@ export interface Pages {
   /** The form for a deposit. */
   form(): string;
   /** The commands of a pairing and how it fares; no credential. `windowsFirst` opens that tab. */
-  pairing(code: string, status: PairingStatus, flags: Flags, windowsFirst: boolean): string;
+  pairing(code: string, status: Status, flags: Flags, windowsFirst: boolean): string;
   /** A plain page: why something was refused. */
   message(problem: ProblemDetail): string;
 }
@@ -57,8 +57,8 @@ export function createPages({ publicUrl, depositTtl }: Pick<Config, 'publicUrl' 
         code,
         url,
         lifetimeSeconds: String(depositTtl),
-        expires: expires.toISOString(),
-        expiresAt: `${expires.toISOString().slice(11, 19)} UTC`,
+        expires,
+        expiresAt: `${expires.slice(11, 19)} UTC`,
         retrievals: uses === undefined ? times(retrievals) : `${retrievals} of ${times(uses)}`,
         systems: systems(url, flags, windowsFirst),
         switches: SWITCHES.map((flag) => ({ ...flag, on: flags[flag.letter] === true })),

@@ -1,8 +1,9 @@
+import { z } from 'zod';
 import { NotFound } from './errors.ts';
 import { type Dialect, readFlags } from './flags.ts';
 import type { Extension } from './negotiate.ts';
 import type { Render } from './render.ts';
-import type { DepositStore, PairingStatus } from './store.ts';
+import type { DepositStore } from './store.ts';
 
 /** Splits the path of a script URL, `/code`, `/code.sh`, `/code.ps1` or `/code.json`, into name and extension. */
 export function parsePath(path: string): { name: string; extension: Extension | undefined } {
@@ -31,11 +32,19 @@ export function assertAvailable(code: string, store: DepositStore): void {
   if (!store.peek(code)) throw unavailable(code, store);
 }
 
+/** How a pairing fares. */
+export const statusSchema = z.object({
+  expires: z.iso.datetime().describe('UTC'),
+  retrievals: z.int().min(0).describe('how often the installer was handed out'),
+  uses: z.int().optional().describe('after how many retrievals the pairing ends, where the deposit says so'),
+});
+export type Status = z.infer<typeof statusSchema>;
+
 /** Whether a pairing has been picked up. Throws NotFound. */
-export function readStatus(code: string, store: DepositStore): PairingStatus {
+export function readStatus(code: string, store: DepositStore): Status {
   const status = store.status(code);
   if (!status) throw unknownCode();
-  return status;
+  return { ...status, expires: status.expires.toISOString() };
 }
 
 /** Ends a pairing at once. Throws NotFound. */

@@ -4,7 +4,7 @@ import type { Deposit } from './deposit.ts';
 import { StoreFull } from './errors.ts';
 
 /** Whether a pairing has been picked up. */
-export interface PairingStatus {
+interface PairingStatus {
   expires: Date;
   /** How often the installer was handed out. */
   retrievals: number;

@@ -16,7 +16,14 @@ describeWith(['npm', 'curl'], 'the packed package, installed elsewhere', () => {
     directory = mkdtempSync(join(tmpdir(), 'package-'));
     execFileSync('npm', ['pack', '--loglevel=error', '--pack-destination', directory], { cwd: ROOT });
     const [archive = ''] = readdirSync(directory);
-    execFileSync('npm', ['install', '--loglevel=error', '--prefix', directory, '--prefer-offline', join(directory, archive)]);
+    execFileSync('npm', [
+      'install',
+      '--loglevel=error',
+      '--prefix',
+      directory,
+      '--prefer-offline',
+      join(directory, archive),
+    ]);
   });
   afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
