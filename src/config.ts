@@ -61,6 +61,19 @@ const variables = z.object({
   MAX_DEPOSITS: wholeNumber(1, 1_000_000)
     .default(100_000)
     .describe('how many are kept at once; then new ones are refused with 503'),
+  DEPOSITS_PER_MINUTE: wholeNumber(1, 999_999_999).default(60).describe('deposits from one client address; then 429'),
+  MISSES_PER_MINUTE: wholeNumber(1, 999_999_999)
+    .default(60)
+    .describe('look-ups of unknown codes from one client address; then 429; known codes are answered all the same'),
+  TRUST_PROXY: wholeNumber(0, 100)
+    .default(0)
+    .describe('how many proxies stand in front: so many entries of X-Forwarded-For are believed'),
+  TLS_CERT: z
+    .string()
+    .optional()
+    .describe('file with the certificate chain (PEM), to serve HTTPS; read again on SIGHUP'),
+  TLS_KEY: z.string().optional().describe('file with its private key (PEM)'),
+  METRICS_TOKEN: z.string().optional().describe('bearer token that GET /metrics asks for; unset: none'),
   CONNECT_HOSTS: list(
     'must be host names such as rport.example.com or *.example.com, without port, separated by commas',
     hostPattern,
@@ -87,18 +100,29 @@ const variables = z.object({
     .describe('where Tacoscript is downloaded from'),
 });
 
-const environment = variables.transform((env) => ({
-  host: env.HOST,
-  port: env.PORT,
-  publicUrl: env.PUBLIC_URL ?? `http://localhost:${env.PORT}`,
-  depositTtl: env.DEPOSIT_TTL,
-  maxDeposits: env.MAX_DEPOSITS,
-  connectHosts: env.CONNECT_HOSTS,
-  corsOrigins: env.CORS_ORIGINS,
-  rportReleasesUrl: env.RPORT_RELEASES_URL,
-  rportVersion: env.RPORT_VERSION,
-  tacoscriptReleasesUrl: env.TACOSCRIPT_RELEASES_URL,
-}));
+const environment = variables
+  .refine((env) => (env.TLS_CERT === undefined) === (env.TLS_KEY === undefined), {
+    path: ['TLS_CERT'],
+    error: 'must be set together with TLS_KEY',
+  })
+  .transform((env) => ({
+    host: env.HOST,
+    port: env.PORT,
+    publicUrl: env.PUBLIC_URL ?? `${env.TLS_CERT === undefined ? 'http' : 'https'}://localhost:${env.PORT}`,
+    depositTtl: env.DEPOSIT_TTL,
+    maxDeposits: env.MAX_DEPOSITS,
+    depositsPerMinute: env.DEPOSITS_PER_MINUTE,
+    missesPerMinute: env.MISSES_PER_MINUTE,
+    trustProxy: env.TRUST_PROXY,
+    tlsCert: env.TLS_CERT,
+    tlsKey: env.TLS_KEY,
+    metricsToken: env.METRICS_TOKEN,
+    connectHosts: env.CONNECT_HOSTS,
+    corsOrigins: env.CORS_ORIGINS,
+    rportReleasesUrl: env.RPORT_RELEASES_URL,
+    rportVersion: env.RPORT_VERSION,
+    tacoscriptReleasesUrl: env.TACOSCRIPT_RELEASES_URL,
+  }));
 
 export type Config = z.infer<typeof environment>;
 

@@ -15,12 +15,27 @@ export const problemSchema = z.object({
 });
 export type ProblemDetail = z.infer<typeof problemSchema>;
 
+/** Why a request was refused, as the metrics count it. */
+export type RefusalReason =
+  | 'invalid'
+  | 'not_found'
+  | 'method'
+  | 'too_large'
+  | 'media_type'
+  | 'rate_limit'
+  | 'store_full'
+  | 'insecure'
+  | 'stopping'
+  | 'unauthorized'
+  | 'internal';
+
 /**
  * A request this service answers with a reason instead of what was asked for. `message` is one plain ASCII sentence for
  * the user and never repeats anything the request contained.
  */
 export abstract class Refusal extends Error {
-  abstract readonly status: 400 | 404 | 405 | 413 | 415 | 500 | 503;
+  abstract readonly status: keyof typeof TITLES;
+  abstract readonly reason: RefusalReason;
   /** Headers the answer carries besides the usual ones. */
   readonly headers: Record<string, string> = {};
   readonly fields: readonly FieldProblem[] = [];
@@ -28,6 +43,7 @@ export abstract class Refusal extends Error {
 
 export class BadRequest extends Refusal {
   readonly status = 400;
+  readonly reason = 'invalid';
   override readonly fields: readonly FieldProblem[];
 
   constructor(message: string, fields: readonly FieldProblem[] = []) {
@@ -36,12 +52,52 @@ export class BadRequest extends Refusal {
   }
 }
 
+/** The metrics endpoint without its token. (RFC 6750) */
+export class Unauthorized extends Refusal {
+  readonly status = 401;
+  readonly reason = 'unauthorized';
+  override readonly headers = { 'WWW-Authenticate': 'Bearer' };
+
+  constructor() {
+    super('Send the token of this address as "Authorization: Bearer TOKEN".');
+  }
+}
+
+/** Credentials that came over a network in the clear. */
+export class InsecureTransport extends Refusal {
+  readonly status = 403;
+  readonly reason = 'insecure';
+}
+
+/** What can be had over HTTPS only. The answer is a redirect, but whoever does not follow it must see a failure. */
+export class MovedToHttps extends Refusal {
+  readonly status = 308;
+  readonly reason = 'insecure';
+  override readonly headers: Record<string, string>;
+
+  constructor(location: string) {
+    super('This service is reached over HTTPS only: use https in its address.');
+    this.headers = { Location: location };
+  }
+}
+
 export class NotFound extends Refusal {
   readonly status = 404;
+  readonly reason = 'not_found';
+}
+
+/** A guess, or a code whose time is over. */
+export class UnknownCode extends NotFound {
+  constructor() {
+    super(
+      'This pairing code is unknown or has expired. Codes work for a few minutes only: upload the credentials again to get a new one.',
+    );
+  }
 }
 
 export class MethodNotAllowed extends Refusal {
   readonly status = 405;
+  readonly reason = 'method';
   override readonly headers: Record<string, string>;
 
   constructor(allowed: readonly string[]) {
@@ -52,14 +108,29 @@ export class MethodNotAllowed extends Refusal {
 
 export class TooLarge extends Refusal {
   readonly status = 413;
+  readonly reason = 'too_large';
 }
 
 export class UnsupportedMediaType extends Refusal {
   readonly status = 415;
+  readonly reason = 'media_type';
+}
+
+export class TooManyRequests extends Refusal {
+  readonly status = 429;
+  readonly reason = 'rate_limit';
+  override readonly headers: Record<string, string>;
+
+  /** @param retryAfter seconds */
+  constructor(retryAfter: number) {
+    super(`Too many requests from this address. Try again in ${retryAfter} seconds.`);
+    this.headers = { 'Retry-After': String(retryAfter) };
+  }
 }
 
 export class StoreFull extends Refusal {
   readonly status = 503;
+  readonly reason = 'store_full';
   override readonly headers: Record<string, string>;
 
   /** @param retryAfter seconds until the oldest deposit expires */
@@ -69,8 +140,19 @@ export class StoreFull extends Refusal {
   }
 }
 
+/** For /readyz: send nobody here any more. */
+export class Stopping extends Refusal {
+  readonly status = 503;
+  readonly reason = 'stopping';
+
+  constructor() {
+    super('The service is stopping.');
+  }
+}
+
 export class InternalError extends Refusal {
   readonly status = 500;
+  readonly reason = 'internal';
 
   constructor() {
     super('The pairing service failed. Try again, and tell its operator if that does not help.');
@@ -78,11 +160,15 @@ export class InternalError extends Refusal {
 }
 
 const TITLES = {
+  308: 'Permanent Redirect',
   400: 'Bad Request',
+  401: 'Unauthorized',
+  403: 'Forbidden',
   404: 'Not Found',
   405: 'Method Not Allowed',
   413: 'Content Too Large',
   415: 'Unsupported Media Type',
+  429: 'Too Many Requests',
   500: 'Internal Server Error',
   503: 'Service Unavailable',
 } as const;

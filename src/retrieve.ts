@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { NotFound } from './errors.ts';
+import { NotFound, UnknownCode } from './errors.ts';
 import { type Dialect, readFlags } from './flags.ts';
 import type { Extension } from './negotiate.ts';
 import type { Render } from './render.ts';
@@ -43,24 +43,18 @@ export type Status = z.infer<typeof statusSchema>;
 /** Whether a pairing has been picked up. Throws NotFound. */
 export function readStatus(code: string, store: DepositStore): Status {
   const status = store.status(code);
-  if (!status) throw unknownCode();
+  if (!status) throw new UnknownCode();
   return { ...status, expires: status.expires.toISOString() };
 }
 
 /** Ends a pairing at once. Throws NotFound. */
 export function revoke(code: string, store: DepositStore): void {
-  if (!store.revoke(code)) throw unknownCode();
+  if (!store.revoke(code)) throw new UnknownCode();
 }
 
 function unavailable(code: string, store: DepositStore): NotFound {
-  if (!store.status(code)) return unknownCode();
+  if (!store.status(code)) return new UnknownCode();
   return new NotFound(
     'This pairing code has been used as often as it may be: upload the credentials again to get a new one.',
-  );
-}
-
-function unknownCode(): NotFound {
-  return new NotFound(
-    'This pairing code is unknown or has expired. Codes work for a few minutes only: upload the credentials again to get a new one.',
   );
 }

@@ -1,46 +1,161 @@
 #!/usr/bin/env node
+import { readFileSync } from 'node:fs';
 import type { Server } from 'node:http';
-import { serve } from '@hono/node-server';
+import { createServer as createSecureServer, Server as SecureServer } from 'node:https';
+import { createSecureContext } from 'node:tls';
+import { getHeapStatistics } from 'node:v8';
+import { createAdaptorServer } from '@hono/node-server';
+import { getConnInfo } from '@hono/node-server/conninfo';
 import { createApp } from './app.ts';
 import { answerArguments, UsageError } from './arguments.ts';
-import { ConfigError, readConfig } from './config.ts';
+import { type Config, ConfigError, readConfig } from './config.ts';
+import { createLog } from './log.ts';
+import { createMetrics } from './metrics.ts';
 import { createPages } from './page.ts';
 import { createRender } from './render.ts';
-import { createMemoryStore } from './store.ts';
+import { createMemoryStore, MAX_BYTES_PER_DEPOSIT, steadyClock } from './store.ts';
+
+/** Milliseconds. Whoever needs longer for a request of at most 8 KiB is broken or hostile. */
+const TIMEOUTS = {
+  headersTimeout: 10_000,
+  requestTimeout: 15_000,
+  keepAliveTimeout: 5_000,
+  connectionsCheckingInterval: 1_000,
+};
+/** Also ends clients that do not read their answer. Milliseconds. */
+const SOCKET_TIMEOUT = 30_000;
+const MAX_HEADER_BYTES = 8 * 1024;
+/** A supervisor kills what does not end within its own limit, and some give little. Milliseconds. */
+const STOP_DEADLINE = 4_000;
+/** Memory for everything but deposits. Bytes. */
+const BASE_MEMORY = 48 * 1024 * 1024;
+
+type WebServer = Server | SecureServer;
+
+const log = createLog();
 
 function start(): void {
   const config = readConfig(process.env);
+  refuseTooManyDeposits(config.maxDeposits);
+  const credentials = readTlsFiles(config);
+  let ready = true;
+  const store = createMemoryStore(config.depositTtl, config.maxDeposits);
   const app = createApp({
-    store: createMemoryStore(config.depositTtl, config.maxDeposits),
+    store,
     render: createRender(config),
     pages: createPages(config),
-    publicUrl: config.publicUrl,
-    connectHosts: config.connectHosts,
-    corsOrigins: config.corsOrigins,
-    onUnexpectedError: logUnexpectedError,
+    metrics: createMetrics(store.size),
+    config,
+    now: steadyClock,
+    remoteAddress: (c) => getConnInfo(c).remote.address,
+    isReady: () => ready,
+    onAnswer: log.request,
+    onUnexpectedError: log.unexpected,
   });
-  const server = serve({ fetch: app.fetch, hostname: config.host, port: config.port }, ({ address, port }) => {
-    console.log(`listening on ${address} port ${port}; pairing URLs begin with ${config.publicUrl}/`);
-  }) as Server;
-  server.on('error', (error) => {
-    console.error(`cannot listen on ${config.host} port ${config.port}: ${error.message}`);
-    process.exit(1);
+  const server = createAdaptorServer({
+    fetch: app.fetch,
+    ...(credentials ? { createServer: createSecureServer } : {}),
+    serverOptions: { ...TIMEOUTS, ...credentials, maxHeaderSize: MAX_HEADER_BYTES },
+  }) as WebServer;
+  server.setTimeout(SOCKET_TIMEOUT);
+  server.on('error', (error) => fail(`cannot listen on ${config.host} port ${config.port}: ${error.message}`));
+  server.listen(config.port, config.host, () => {
+    log.info(`listening on ${config.host} port ${config.port}; pairing URLs begin with ${config.publicUrl}/`);
+    if (!isPrivateTransport(config.publicUrl)) {
+      log.warn('PUBLIC_URL is not HTTPS: whoever is on the way can read the credentials');
+    }
   });
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop(server));
+
+  process.on('SIGHUP', () => renewCertificate(server, config));
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (!ready) process.exit(1);
+      ready = false;
+      stop(server);
+    });
+  }
 }
 
-/** Lets running answers finish. Idle connections are closed, so the process ends by itself. */
-function stop(server: Server): void {
-  console.log('stopping');
-  server.close();
-  server.closeIdleConnections();
+/** Lets running answers finish, closes idle connections at once and hanging ones at the deadline. */
+function stop(server: WebServer): void {
+  log.info('stopping');
+  server.close(() => {
+    log.flush();
+    process.exit(0);
+  });
+  setTimeout(() => server.closeAllConnections(), STOP_DEADLINE).unref();
 }
 
-/** Without its message, which may quote a credential: the stack tells where it happened. */
-function logUnexpectedError(error: Error): void {
-  const frames = (error.stack ?? '').split('\n').filter((line) => line.startsWith('    at '));
-  console.error([`unexpected ${error.name}`, ...frames].join('\n'));
+/** The TLS files as they are now; undefined for plain HTTP. Throws ConfigError. */
+function readTlsFiles({ tlsCert, tlsKey }: Config): { cert: string; key: string } | undefined {
+  if (tlsCert === undefined || tlsKey === undefined) return undefined;
+  const files = { cert: readConfigured('TLS_CERT', tlsCert), key: readConfigured('TLS_KEY', tlsKey) };
+  try {
+    createSecureContext(files);
+  } catch (error) {
+    throw new ConfigError(`TLS_CERT: does not fit TLS_KEY, or one is not PEM (${reasonOf(error)})`);
+  }
+  return files;
 }
+
+function readConfigured(variable: string, path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new ConfigError(`${variable}: cannot read the file (${reasonOf(error)})`);
+  }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason';
+}
+
+/** Running connections keep the certificate they began with. With a bad file the old certificate stays. */
+function renewCertificate(server: WebServer, config: Config): void {
+  if (!(server instanceof SecureServer)) {
+    log.info('SIGHUP: there is no certificate to read again');
+    return;
+  }
+  try {
+    server.setSecureContext(readTlsFiles(config) ?? {});
+    log.info('the certificate was read again');
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    log.error(`the old certificate stays: ${error.message}`);
+  }
+}
+
+/** Throws ConfigError when the deposits could take more memory than the process may have. */
+function refuseTooManyDeposits(maxDeposits: number): void {
+  const available = getHeapStatistics().heap_size_limit - BASE_MEMORY;
+  const fitting = Math.floor(available / MAX_BYTES_PER_DEPOSIT);
+  if (maxDeposits <= fitting) return;
+  const needed = Math.ceil((maxDeposits * MAX_BYTES_PER_DEPOSIT + BASE_MEMORY) / 2 ** 20);
+  throw new ConfigError(
+    `MAX_DEPOSITS: ${maxDeposits} may take ${needed} MB of memory, more than this process has: set it to at most ${Math.max(0, fitting)}, or allow more memory with NODE_OPTIONS=--max-old-space-size=${needed}`,
+  );
+}
+
+/** HTTPS, or never on a network. */
+function isPrivateTransport(publicUrl: string): boolean {
+  const { protocol, hostname } = new URL(publicUrl);
+  return protocol === 'https:' || /^(localhost|.*\.localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname);
+}
+
+function fail(message: string): never {
+  log.flush();
+  console.error(message);
+  process.exit(1);
+}
+
+/** Node's own report would print the message, which may quote a credential. An unhandled rejection comes here as well. */
+process.on('uncaughtException', (error) => {
+  log.unexpected(error);
+  log.flush();
+  process.exit(1);
+});
+// Without a listener the signal opens the inspector, and with it the memory, to every local user.
+process.on('SIGUSR1', () => log.info('SIGUSR1: the inspector is disabled'));
 
 try {
   const answer = answerArguments(process.argv.slice(2));

@@ -40,10 +40,16 @@ interface Entry {
 /** Milliseconds since 1970, but never set back: a corrected system clock must not prolong a deposit. */
 export type Clock = () => number;
 
-const steadyClock: Clock = () => performance.timeOrigin + performance.now();
+export const steadyClock: Clock = () => performance.timeOrigin + performance.now();
 
 /** An expired deposit is unreachable at once and out of memory this many milliseconds later at most. */
 const SWEEP_INTERVAL = 1000;
+
+/**
+ * The memory a deposit takes at most, in bytes: a connect URL of 2,048 characters, client id and password of 100
+ * characters of four bytes each, the rest of the record and its places in the tables.
+ */
+export const MAX_BYTES_PER_DEPOSIT = 3500;
 
 /** A store in memory alone. `ttl` in seconds. */
 export function createMemoryStore(ttl: number, maxDeposits: number, now: Clock = steadyClock): DepositStore {

@@ -1,6 +1,8 @@
 import { createAdaptorServer } from '@hono/node-server';
 import { createApp } from '../../src/app.ts';
 import { readConfig } from '../../src/config.ts';
+import type { AnsweredRequest } from '../../src/log.ts';
+import { createMetrics } from '../../src/metrics.ts';
 import { createPages } from '../../src/page.ts';
 import { createRender } from '../../src/render.ts';
 import { createMemoryStore } from '../../src/store.ts';
@@ -18,23 +20,36 @@ const START = Date.UTC(2026, 0, 1);
 export function startApp({ maxDeposits = 100, env = {} }: { maxDeposits?: number; env?: Record<string, string> } = {}) {
   let now = START;
   const errors: Error[] = [];
+  const answers: AnsweredRequest[] = [];
   const config = readConfig({
     PUBLIC_URL: 'https://pairing.example.com',
     MAX_DEPOSITS: String(maxDeposits),
     ...env,
   });
+  const store = createMemoryStore(config.depositTtl, config.maxDeposits, () => now);
+  const render = createRender(config);
+  let ready = true;
   const app = createApp({
-    store: createMemoryStore(config.depositTtl, config.maxDeposits, () => now),
-    render: createRender(config),
+    store,
+    render,
     pages: createPages(config),
-    publicUrl: config.publicUrl,
-    connectHosts: config.connectHosts,
-    corsOrigins: config.corsOrigins,
+    metrics: createMetrics(store.size),
+    config,
+    now: () => now,
+    remoteAddress: (c) => c.env.incoming.socket.remoteAddress,
+    isReady: () => ready,
+    onAnswer: (request) => answers.push(request),
     onUnexpectedError: (error) => errors.push(error),
   });
   return {
     server: createAdaptorServer({ fetch: app.fetch }),
     errors,
+    answers,
+    store,
+    render,
+    stop() {
+      ready = false;
+    },
     start: START,
     /** Lets `seconds` pass. */
     pass(seconds: number) {

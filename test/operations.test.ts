@@ -1,0 +1,121 @@
+import { spawnSync } from 'node:child_process';
+import request from 'supertest';
+import { describe, expect, test } from 'vitest';
+import { DEPOSIT, startApp } from './support/app.ts';
+
+describe('behind a proxy that says the client came by plain HTTP', () => {
+  const insecure = { 'X-Forwarded-Proto': 'http' };
+
+  test('a deposit is refused, and nothing is stored', async () => {
+    const { server, store } = startApp();
+    const { body } = await request(server).post('/').set(insecure).send(DEPOSIT).expect(403);
+    expect(body.detail).toContain('plain HTTP');
+    expect(store.size()).toBe(0);
+  });
+
+  test('a script URL is redirected to HTTPS, with a script that fails for whoever does not follow', async () => {
+    const { server } = startApp();
+    const { headers, text } = await request(server).get('/22222222222a?x').set(insecure).expect(308);
+    expect(headers.location).toBe('https://pairing.example.com/22222222222a?x');
+    expect(spawnSync('sh', { input: text, encoding: 'utf8' })).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('HTTPS only'),
+    });
+  });
+
+  test('probes are answered as ever', async () => {
+    const { server } = startApp();
+    for (const path of ['/healthz', '/readyz', '/metrics']) await request(server).get(path).set(insecure).expect(200);
+  });
+
+  test('nothing changes where the service is meant to be reached by plain HTTP, or the proxy says https', async () => {
+    const plain = startApp({ env: { PUBLIC_URL: 'http://localhost:8080' } });
+    await request(plain.server).post('/').set(insecure).send(DEPOSIT).expect(200);
+    await request(startApp().server).post('/').set('X-Forwarded-Proto', 'https').send(DEPOSIT).expect(200);
+  });
+});
+
+describe('GET /metrics', () => {
+  async function sample(server: ReturnType<typeof startApp>['server'], name: string): Promise<string | undefined> {
+    const { text } = await request(server).get('/metrics').expect(200);
+    return text
+      .split('\n')
+      .find((line) => line.startsWith(`${name} `))
+      ?.slice(name.length + 1);
+  }
+
+  test('counts deposits, retrievals by dialect, misses, refusals by reason and live deposits', async () => {
+    const { server } = startApp();
+    const { body } = await request(server).post('/').send(DEPOSIT);
+    await request(server).post('/').send({});
+    await request(server).get(`/${body.pairing_code}`);
+    await request(server).get(`/${body.pairing_code}.ps1`);
+    await request(server).head(`/${body.pairing_code}`);
+    await request(server).get('/22222222222a');
+    expect(await sample(server, 'pairing_deposits_total')).toBe('1');
+    expect(await sample(server, 'pairing_retrievals_total{dialect="sh"}')).toBe('1');
+    expect(await sample(server, 'pairing_retrievals_total{dialect="ps1"}')).toBe('1');
+    expect(await sample(server, 'pairing_misses_total')).toBe('1');
+    expect(await sample(server, 'pairing_refusals_total{reason="invalid"}')).toBe('1');
+    expect(await sample(server, 'pairing_live_deposits')).toBe('1');
+    expect(await sample(server, 'process_resident_memory_bytes')).toMatch(/^\d+$/);
+    const series = 'pairing_request_duration_seconds_count{method="GET",route="/:name",status="404"}';
+    expect(await sample(server, series)).toBe('1');
+  });
+
+  test('holds no code', async () => {
+    const { server } = startApp();
+    const { body } = await request(server).post('/').send(DEPOSIT);
+    await request(server).get(`/${body.pairing_code}`);
+    expect((await request(server).get('/metrics')).text).not.toContain(body.pairing_code);
+  });
+
+  test('asks for the bearer token where there is one', async () => {
+    const { server } = startApp({ env: { METRICS_TOKEN: 'open sesame' } });
+    const { headers } = await request(server).get('/metrics').expect(401);
+    expect(headers['www-authenticate']).toBe('Bearer');
+    await request(server).get('/metrics').set('Authorization', 'Bearer open').expect(401);
+    await request(server).get('/metrics').set('Authorization', 'Bearer open sesame').expect(200);
+  });
+});
+
+describe('each answer', () => {
+  test('is reported with method, route pattern, status, duration and the id in its header, not with its path', async () => {
+    const { server, answers } = startApp();
+    const { body } = await request(server).post('/').send(DEPOSIT);
+    const { headers } = await request(server).get(`/${body.pairing_code}?x`);
+    expect(answers.at(-1)).toEqual({
+      id: headers['x-request-id'],
+      method: 'GET',
+      route: '/:name',
+      status: 200,
+      seconds: expect.any(Number),
+    });
+    expect(JSON.stringify(answers)).not.toContain(body.pairing_code);
+  });
+});
+
+describe('an error nobody expected', () => {
+  test('is answered 500 with a script that fails, reported, and the next request is served', async () => {
+    const { server, errors, render } = startApp();
+    const { body } = await request(server).post('/').send(DEPOSIT);
+    const { installer } = render;
+    render.installer = () => {
+      throw new Error(DEPOSIT.password);
+    };
+    const { text } = await request(server).get(`/${body.pairing_code}`).expect(500);
+    expect(spawnSync('sh', { input: text }).status).toBe(1);
+    expect(text).not.toContain(DEPOSIT.password);
+    expect(errors).toHaveLength(1);
+    render.installer = installer;
+    await request(server).get(`/${body.pairing_code}`).expect(200);
+  });
+});
+
+test('/readyz fails once the service is stopping', async () => {
+  const { server, stop } = startApp();
+  await request(server).get('/readyz').expect(200);
+  stop();
+  await request(server).get('/readyz').expect(503);
+  await request(server).get('/healthz').expect(200);
+});
