@@ -61,7 +61,10 @@ export async function startService(env: Record<string, string> = {}, program = '
 }
 
 /** Deposits credentials; fields that are not given are those of PLAIN_DEPOSIT. */
-export async function deposit(service: Service, fields: Partial<DepositFields> = {}): Promise<DepositAnswer> {
+export async function deposit(
+  service: Pick<Service, 'url'>,
+  fields: Partial<DepositFields> = {},
+): Promise<DepositAnswer> {
   const response = await fetch(`${service.url}/`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
@@ -71,7 +74,8 @@ export async function deposit(service: Service, fields: Partial<DepositFields> =
   return (await response.json()) as DepositAnswer;
 }
 
-async function untilAnswers(url: string, child: ChildProcess, log: () => string): Promise<void> {
+/** Waits until the service at `url`, run by `child`, answers. Throws with its log when it ends or takes too long. */
+export async function untilAnswers(url: string, child: ChildProcess, log: () => string): Promise<void> {
   const deadline = Date.now() + START_DEADLINE_MS;
   for (;;) {
     if (child.exitCode !== null) throw new Error(`the service ended with ${child.exitCode}:\n${log()}`);
