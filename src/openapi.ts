@@ -43,8 +43,10 @@ export function openApiDocument(publicUrl: string): object {
               headers: { Location: { schema: { type: 'string' } } },
             },
             400: problem('A field breaks a rule, or the body cannot be read'),
+            403: problem('It came over plain HTTP, by the word of the proxy in front'),
             413: problem('The body has more than 8 KiB'),
             415: problem('The body is neither JSON nor a form'),
+            429: problem('Too many deposits from this client address'),
             503: {
               ...problem('The store is full'),
               headers: { 'Retry-After': { description: 'Seconds', schema: { type: 'integer', minimum: 1 } } },
@@ -110,6 +112,13 @@ export function openApiDocument(publicUrl: string): object {
           operationId: 'readiness',
           summary: 'Whether the service takes requests',
           responses: { 200: { description: 'It does', content: TEXT } },
+        },
+      },
+      '/metrics': {
+        get: {
+          operationId: 'metrics',
+          summary: 'Figures for Prometheus; with a bearer token where the operator asks for one',
+          responses: { 200: { description: 'The figures', content: TEXT } },
         },
       },
       '/openapi.json': {

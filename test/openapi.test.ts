@@ -29,11 +29,14 @@ const ANSWERS: Record<string, Provoke> = {
   'post / 200 application/json': (server) => request(server).post('/').send(DEPOSIT),
   'post / 303': (server) => request(server).post('/').set('Accept', BROWSER).type('form').send(DEPOSIT),
   'post / 400 application/problem+json': (server) => request(server).post('/').send({}),
+  'post / 403 application/problem+json': (server) =>
+    request(server).post('/').set({ 'X-Forwarded-For': '192.0.2.1', 'X-Forwarded-Proto': 'http' }).send(DEPOSIT),
   'post / 413 application/problem+json': (server) =>
     request(server)
       .post('/')
       .send({ padding: 'x'.repeat(8192) }),
   'post / 415 application/problem+json': (server) => request(server).post('/').type('text/plain').send('x'),
+  'post / 429 application/problem+json': (server) => request(server).post('/').send(DEPOSIT),
   'post / 503 application/problem+json': (server) => request(server).post('/').send(DEPOSIT),
   'get /{code} 200 text/plain': (server, code) => request(server).get(`/${code}`),
   'get /{code} 200 text/html': (server, code) => request(server).get(`/${code}`).set('Accept', BROWSER),
@@ -54,7 +57,15 @@ const ANSWERS: Record<string, Provoke> = {
   'get /uninstall 200 text/plain': (server) => request(server).get('/uninstall'),
   'get /healthz 200 text/plain': (server) => request(server).get('/healthz'),
   'get /readyz 200 text/plain': (server) => request(server).get('/readyz'),
+  'get /metrics 200 text/plain': (server) => request(server).get('/metrics'),
   'get /openapi.json 200 application/json': (server) => request(server).get('/openapi.json'),
+};
+
+/** What the service must be like for an answer of this status. */
+const CONDITIONS: Record<string, Parameters<typeof startApp>[0]> = {
+  403: { env: { TRUST_PROXY: '1' } },
+  429: { env: { DEPOSITS_PER_MINUTE: '1' } },
+  503: { maxDeposits: 1 },
 };
 
 let document: Document;
@@ -82,7 +93,7 @@ test('documents exactly the answers that are held against the real ones below', 
 describe('the real answer is the documented one:', () => {
   test.each(Object.entries(ANSWERS))('%s', async (name, provoke) => {
     const [method = '', path = '', status = '', type] = name.split(' ');
-    const { server } = startApp({ maxDeposits: status === '503' ? 1 : 2 });
+    const { server } = startApp(CONDITIONS[status]);
     const { body: pairing } = await request(server).post('/').send(DEPOSIT);
     const answer = await provoke(server, pairing.pairing_code);
     expect(answer.status).toBe(Number(status));

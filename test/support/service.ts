@@ -75,8 +75,13 @@ export async function deposit(
 }
 
 /** Waits until the service at `url`, run by `child`, answers. Throws with its log when it ends or takes too long. */
-export async function untilAnswers(url: string, child: ChildProcess, log: () => string): Promise<void> {
-  const deadline = Date.now() + START_DEADLINE_MS;
+export async function untilAnswers(
+  url: string,
+  child: ChildProcess,
+  log: () => string,
+  patience = START_DEADLINE_MS,
+): Promise<void> {
+  const deadline = Date.now() + patience;
   for (;;) {
     if (child.exitCode !== null) throw new Error(`the service ended with ${child.exitCode}:\n${log()}`);
     const answered = await fetch(`${url}/healthz`).then(
