@@ -4,7 +4,9 @@ import type { AddressInfo } from 'node:net';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { expectAccessible, startBrowser, visit } from '../support/browser.ts';
+import { usePairings } from '../support/pairing.ts';
 import { describeWith } from '../support/requirements.ts';
+import { ROOT_TOOLS } from '../support/root.ts';
 import { type DepositAnswer, deposit, PLAIN_DEPOSIT, type Service, startService } from '../support/service.ts';
 
 const CODE_URL = /\/[2-9A-HJ-NP-Za-kmnp-z]{12}$/;
@@ -228,34 +230,42 @@ describeWith(['chromium', 'curl'], 'in a browser', () => {
     }
     expect(complaints).toEqual([]);
   });
+});
 
-  test('a page of another origin deposits, and reads why a deposit was refused', async () => {
-    const other = createServer((_, response) =>
-      response.setHeader('Content-Type', 'text/html').end('<title>UI</title>'),
-    );
-    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
-    const { page } = await visit(browser, `http://localhost:${(other.address() as AddressInfo).port}`);
+describeWith(['chromium', 'curl', ...ROOT_TOOLS], 'the web UI of an RPort server, of another origin', () => {
+  const pairings = usePairings();
+  let browser: Browser;
+
+  beforeAll(async () => {
+    browser = await startBrowser();
+  });
+  afterAll(() => browser.close());
+
+  test('deposits, and its command connects a machine; it reads why a deposit was refused', async () => {
+    const ui = createServer((_, response) => response.setHeader('Content-Type', 'text/html').end('<title>UI</title>'));
+    await new Promise<void>((resolve) => ui.listen(0, '127.0.0.1', resolve));
+    const { page } = await visit(browser, `http://localhost:${(ui.address() as AddressInfo).port}`);
     const post = (body: object) =>
       page.evaluate(
         async ([url, json]) => {
-          const answer = await fetch(url, {
-            method: 'POST',
-            headers: { 'Content-Type': 'application/json' },
-            body: json,
-          });
+          const headers = { 'Content-Type': 'application/json' };
+          const answer = await fetch(url, { method: 'POST', headers, body: json });
           return { status: answer.status, body: (await answer.json()) as DepositAnswer };
         },
-        [service.url, JSON.stringify(body)] as const,
+        [pairings.service.url, JSON.stringify(body)] as const,
       );
-    const { status, body } = await post(PLAIN_DEPOSIT);
+    const fields = { ...PLAIN_DEPOSIT, connect_url: pairings.release.connectUrl };
+    const { status, body } = await post(fields);
     expect(status).toBe(200);
     expect(body).toMatchObject({ pairing_code: expect.any(String), expires: expect.any(String) });
-    const usage = execFileSync('sh', ['-c', `${body.installers.linux} -x -s -r -b -i -h`.replace('| sudo', '|')]);
-    expect(String(usage)).toContain('-x');
-    expect(await post({ ...PLAIN_DEPOSIT, password: '' })).toMatchObject({
+    const root = await pairings.root();
+    const said = await root.sh(`${body.installers.linux} -x -s -r -b -i`);
+    expect(said).toContain(`is connected to ${pairings.release.connectUrl}`);
+    expect(await post({ ...fields, password: '' })).toMatchObject({
       status: 400,
       body: { errors: [{ field: 'password', problem: 'must have 3 to 100 characters' }] },
     });
-    await new Promise((resolve) => other.close(resolve));
+    await page.close();
+    await new Promise((resolve) => ui.close(resolve));
   });
 });
