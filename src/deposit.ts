@@ -157,10 +157,13 @@ function linuxCommand(url: string): string {
   return `curl -sSL ${url} | sudo sh -s --`;
 }
 
-/** The old script is removed first: it must not run when the download of the new one fails. 3072 is TLS 1.2, which Windows PowerShell 5.1 leaves off. */
+/**
+ * The old script is removed first: it must not run when the download of the new one fails. 3072 is TLS 1.2, which an old
+ * Windows PowerShell leaves off its list; without a list (0) Windows chooses, and a list would turn TLS 1.3 off.
+ */
 function windowsCommand(url: string): string {
   return [
-    '[Net.ServicePointManager]::SecurityProtocol = [Net.ServicePointManager]::SecurityProtocol -bor 3072',
+    'if ([int][Net.ServicePointManager]::SecurityProtocol) { [Net.ServicePointManager]::SecurityProtocol = [Net.ServicePointManager]::SecurityProtocol -bor 3072 }',
     'Remove-Item -Path rport-installer.ps1 -ErrorAction Ignore',
     `Invoke-WebRequest -UseBasicParsing -Uri ${url} -OutFile rport-installer.ps1`,
     'powershell -ExecutionPolicy Bypass -File .\\rport-installer.ps1',
