@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { createServer as createSecureServer, Server as SecureServer } from 'node:https';
@@ -23,7 +24,7 @@ const TIMEOUTS = {
   connectionsCheckingInterval: 1_000,
 };
 /** Also ends clients that do not read their answer. Milliseconds. */
-const SOCKET_TIMEOUT = 30_000;
+const SOCKET_TIMEOUT = 20_000;
 const MAX_HEADER_BYTES = 8 * 1024;
 /** A supervisor kills what does not end within its own limit, and some give little. Milliseconds. */
 const STOP_DEADLINE = 4_000;
@@ -37,6 +38,7 @@ const log = createLog();
 function start(): void {
   const config = readConfig(process.env);
   refuseTooManyDeposits(config.maxDeposits);
+  forbidCoreDumps();
   const credentials = readTlsFiles(config);
   let ready = true;
   const store = createMemoryStore(config.depositTtl, config.maxDeposits);
@@ -134,6 +136,14 @@ function refuseTooManyDeposits(maxDeposits: number): void {
   throw new ConfigError(
     `MAX_DEPOSITS: ${maxDeposits} may take ${needed} MB of memory, more than this process has: set it to at most ${Math.max(0, fitting)}, or allow more memory with NODE_OPTIONS=--max-old-space-size=${needed}`,
   );
+}
+
+/** A core dump would write the deposits to disk. Node cannot set its own limits, so the system's tool does. */
+function forbidCoreDumps(): void {
+  if (process.platform !== 'linux') return;
+  const { status } = spawnSync('prlimit', ['--pid', String(process.pid), '--core=0:0']);
+  if (status !== 0)
+    log.warn('core dumps cannot be turned off here (no prlimit): start the service under "ulimit -c 0"');
 }
 
 /** HTTPS, or never on a network. */
