@@ -59,7 +59,7 @@ const variables = z.object({
     .default(600)
     .describe('seconds until a deposit is forgotten; nothing prolongs it'),
   MAX_DEPOSITS: wholeNumber(1, 1_000_000)
-    .default(100_000)
+    .default(20_000)
     .describe('how many are kept at once; then new ones are refused with 503'),
   DEPOSITS_PER_MINUTE: wholeNumber(1, 999_999_999).default(60).describe('deposits from one client address; then 429'),
   MISSES_PER_MINUTE: wholeNumber(1, 999_999_999)

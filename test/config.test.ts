@@ -15,7 +15,7 @@ test('needs no variable at all', () => {
     metricsToken: undefined,
     connectHosts: undefined,
     corsOrigins: '*',
-    maxDeposits: 100_000,
+    maxDeposits: 20_000,
     rportReleasesUrl: 'https://github.com/openrport/openrport/releases',
     rportVersion: '0.9.14',
     tacoscriptReleasesUrl: 'https://github.com/realvnc-labs/tacoscript/releases',

@@ -58,7 +58,12 @@ export async function startService(
     });
   }
   const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
-  await untilListening(child, () => log);
+  await until(
+    () => log.includes('listening on '),
+    child,
+    () => log,
+    START_DEADLINE_MS,
+  );
   return {
     url,
     pid: child.pid ?? 0,
@@ -85,7 +90,6 @@ export async function deposit(
   return (await response.json()) as DepositAnswer;
 }
 
-<<<<<<< HEAD
 /** Waits until the service at `url`, run by `child`, answers. Throws with its log when it ends or takes too long. */
 export async function untilAnswers(
   url: string,
@@ -93,17 +97,26 @@ export async function untilAnswers(
   log: () => string,
   patience = START_DEADLINE_MS,
 ): Promise<void> {
+  const answers = () =>
+    fetch(`${url}/healthz`).then(
+      (response) => response.ok,
+      () => false,
+    );
+  await until(answers, child, log, patience);
+}
+
+async function until(
+  isUp: () => boolean | Promise<boolean>,
+  child: ChildProcess,
+  log: () => string,
+  patience: number,
+): Promise<void> {
   const deadline = Date.now() + patience;
-  for (;;) {
-=======
-async function untilListening(child: ChildProcess, log: () => string): Promise<void> {
-  const deadline = Date.now() + START_DEADLINE_MS;
-  while (!log().includes('listening on ')) {
->>>>>>> bc174ca (Prove what happens under faults and random requests, over real sockets)
+  while (!(await isUp())) {
     if (child.exitCode !== null) throw new Error(`the service ended with ${child.exitCode}:\n${log()}`);
     if (Date.now() > deadline) {
       child.kill('SIGKILL');
-      throw new Error(`the service does not listen:\n${log()}`);
+      throw new Error(`the service does not answer:\n${log()}`);
     }
     await new Promise((resolve) => setTimeout(resolve, 20));
   }

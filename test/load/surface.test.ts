@@ -2,7 +2,7 @@ import { request as send } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { DEPOSIT, startApp } from './support/app.ts';
+import { DEPOSIT, startApp } from '../support/app.ts';
 
 const REQUESTS = 6000;
 

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { describeWith } from './support/requirements.ts';
-import { deposit, PLAIN_DEPOSIT, type Service, startService } from './support/service.ts';
+import { describeWith } from '../support/requirements.ts';
+import { deposit, PLAIN_DEPOSIT, type Service, startService } from '../support/service.ts';
 
 const open: Socket[] = [];
 afterEach(() => {
