@@ -258,7 +258,7 @@ function page(c: Context<Env>, html: string): Response {
 
 function script(c: Context<Env>, dialect: Dialect, name: string, text: string, refusal?: Refusal): Response {
   c.set('isComplete', true);
-  return new Response(text, {
+  return new Response(Buffer.from(text, 'latin1'), {
     status: refusal?.status ?? 200,
     headers: {
       'Content-Type': 'text/plain; charset=utf-8',

@@ -79,7 +79,7 @@ export async function startService(
 /** Deposits credentials; fields that are not given are those of PLAIN_DEPOSIT. */
 export async function deposit(
   service: Pick<Service, 'url'>,
-  fields: Partial<DepositFields> = {},
+  fields: Partial<DepositFields> & { uses?: number } = {},
 ): Promise<DepositAnswer> {
   const response = await fetch(`${service.url}/`, {
     method: 'POST',

@@ -1,0 +1,30 @@
+/** The least that can be done: `node:http` with the very bytes of the service's answers, which arrive on stdin as JSON. */
+import { createServer } from 'node:http';
+import { text } from 'node:stream/consumers';
+
+interface Answer {
+  headers: Record<string, string>;
+  body: string;
+}
+
+const { installer, pairing, missing, port } = JSON.parse(await text(process.stdin)) as {
+  [name in 'installer' | 'pairing' | 'missing']: Answer;
+} & { port: number };
+
+const ready = (answer: Answer, status: number) => ({ ...answer, status, body: Buffer.from(answer.body) });
+const answers = { installer: ready(installer, 200), pairing: ready(pairing, 200), missing: ready(missing, 404) };
+
+createServer((request, response) => {
+  const send = ({ status, headers, body }: (typeof answers)['installer']) =>
+    response.writeHead(status, headers).end(body);
+  if (request.method !== 'POST') {
+    send(request.url === '/missing' ? answers.missing : answers.installer);
+    return;
+  }
+  const chunks: Buffer[] = [];
+  request.on('data', (chunk: Buffer) => chunks.push(chunk));
+  request.on('end', () => {
+    JSON.parse(Buffer.concat(chunks).toString());
+    send(answers.pairing);
+  });
+}).listen(port, '127.0.0.1');
