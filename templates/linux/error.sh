@@ -1,9 +1,6 @@
 #!/bin/sh
 # The pairing service could not hand out an installer. Run as a script, this says why and fails.
-
-fail() {
+{
 	printf 'rport installer: %s\n' '<%= it.reason %>' >&2
 	exit 1
 }
-
-{ fail; }

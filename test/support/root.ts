@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 export const ROOT_TOOLS = ['root', 'debootstrap', 'unshare', 'nsenter', 'flock'];
 
 /** The seven shells, each as the command that takes `-s -- FLAGS` and a script on its standard input. */
-const SHELLS = {
+export const SHELLS = {
   dash: ['dash'],
   bash: ['bash'],
   busybox: ['busybox', 'ash'],
@@ -29,7 +29,7 @@ const CACHE = fileURLToPath(new URL('../../node_modules/.cache/', import.meta.ur
 const BASE = join(CACHE, 'bookworm');
 
 /** A minimal Debian, made once and only read after that; returns its directory. */
-function baseRoot(): string {
+export function baseRoot(): string {
   mkdirSync(CACHE, { recursive: true });
   const make = `
     set -e
@@ -50,7 +50,7 @@ function baseRoot(): string {
 /** `openrc` runs services by OpenRC, `init` is a machine with neither systemd nor OpenRC, `none` has no services. */
 export type ServiceManager = 'openrc' | 'init' | 'none';
 
-interface Result {
+export interface Result {
   code: number | null;
   stdout: string;
   stderr: string;
@@ -170,7 +170,7 @@ function innermost(init: ChildProcess): number {
 }
 
 /** Feeds a process its input and waits for its end. */
-function finished(child: ChildProcess, input = ''): Promise<Result> {
+export function finished(child: ChildProcess, input = ''): Promise<Result> {
   let stdout = '';
   let stderr = '';
   child.stdout?.setEncoding('utf8').on('data', (text: string) => {
