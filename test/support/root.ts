@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,11 +23,11 @@ export const SHELL_NAMES = Object.keys(SHELLS) as Shell[];
 
 const PACKAGES = [
   ...['systemd', 'systemd-sysv', 'dbus', 'openrc', 'tini'],
-  ...['curl', 'wget', 'busybox', 'ca-certificates', 'openssl', 'perl', 'sudo', 'iproute2'],
+  ...['curl', 'wget', 'busybox', 'ca-certificates', 'openssl', 'perl', 'sudo', 'iproute2', 'procps'],
   ...['mksh', 'ksh93u+m', 'yash', 'zsh'],
 ];
 const CACHE = fileURLToPath(new URL('../../node_modules/.cache/', import.meta.url));
-const BASE = join(CACHE, 'bookworm');
+const BASE = join(CACHE, `bookworm-${createHash('sha256').update(PACKAGES.join()).digest('hex').slice(0, 8)}`);
 
 /** A minimal Debian, made once and only read after that; returns its directory. */
 export function baseRoot(): string {
