@@ -39,8 +39,8 @@ With commands and scripts allowed, and a tag.
 Without a file; the exit code is in $LASTEXITCODE.
 #>
 
-# One expression, closed by the last character: cut off on its way, this script does not parse and nothing of it runs.
-# Windows logs scripts that hold a word of its list, so none may be here in one piece.
+# Closed by the last character: cut off on its way, this does not parse, and nothing of it runs.
+# Windows logs scripts that hold a word of its list, so none is here in one piece.
 @(& {
 
 function Invoke-Main {
@@ -102,7 +102,7 @@ if (-not $programFiles) { $programFiles = $env:ProgramFiles }
 $installDir = Join-Path $programFiles 'rport'
 $client = Join-Path $installDir 'rport.exe'
 $config = Join-Path $installDir 'rport.conf'
-# The Tacoscript that an install added: -u must not guess that.
+# Names the Tacoscript that an install added.
 $manifest = Join-Path $installDir '.installer'
 $dataDir = Join-Path $installDir 'data'
 $state = Join-Path $dataDir 'state.json'
@@ -120,10 +120,6 @@ $run = @{
 $flags = @{
 	action = 'install'; force = $false; unstable = $false; commands = $false; account = ''; reception = $false
 	tacoscript = $false; randomId = $false; dryRun = $false; package = ''; tags = $defaultTags
-}
-
-function Write-Line($Text) {
-	Write-Host -Object $Text
 }
 
 function Write-Failure($Reason) {
@@ -212,14 +208,14 @@ function Write-Help {
 	$script = {}.Ast
 	while ($script.Parent) { $script = $script.Parent }
 	$text = $script.GetHelpContent()
-	Write-Line (($text.Synopsis, $text.Description, $text.Notes).Trim() -join "`n`n")
+	Write-Host (($text.Synopsis, $text.Description, $text.Notes).Trim() -join "`n`n")
 }
 
 function Write-Version {
-	Write-Line "installer $scriptVersion"
+	Write-Host "installer $scriptVersion"
 	$version = 'is not installed'
 	if (Test-Path -LiteralPath $client) { $version = Get-ProgramVersion $client }
-	Write-Line "rport $version"
+	Write-Host "rport $version"
 }
 
 # The client prints " version 0.9.14".
@@ -308,7 +304,9 @@ function Assert-Reachable {
 		$request.GetResponse().Close()
 	} catch {
 		$failure = $_.Exception.InnerException
-		if (-not ($failure -is [Net.WebException] -and $failure.Response)) { Stop-Installer 8 "$connectUrl is not reachable; nothing was changed ($($failure.Message))" }
+		if (-not ($failure -is [Net.WebException] -and $failure.Response)) {
+			Stop-Installer 8 "$connectUrl is not reachable; nothing was changed ($($failure.Message))"
+		}
 		$failure.Response.Close()
 	}
 }
@@ -319,7 +317,7 @@ function Save-Package {
 		if ($flags.unstable) { $what = 'the newest unstable rport' }
 		if ($flags.package) { $what = $flags.package }
 		if ($flags.tacoscript) { $what += ' and tacoscript' }
-		Write-Line "would download $what"
+		Write-Host "would download $what"
 		return
 	}
 	# There, only administrators can write, and files get into place by renames.
@@ -334,7 +332,7 @@ function Save-Client {
 		Save-GivenPackage
 	} else {
 		$rportVersion = Find-Version
-		Write-Line "Downloading rport $rportVersion (x86_64)"
+		Write-Host "Downloading rport $rportVersion (x86_64)"
 		Save-Verified "$rportReleases/download/$rportVersion" "rport_${rportVersion}_windows_x86_64.zip" 'rport'
 	}
 	try { $program = Expand-Package 'rport' } catch { Stop-Installer 6 "the package is damaged: $_" }
@@ -346,17 +344,18 @@ function Save-Client {
 
 function Save-GivenPackage {
 	$archive = Join-Path $run.work 'rport.zip'
+	$package = $flags.package
 	try {
-		if ($flags.package -match '^https?://') {
-			Write-Line "Downloading $($flags.package)"
-			Save-Url $flags.package $archive | Out-Null
+		if ($package -match '^https?://') {
+			Write-Host "Downloading $package"
+			Save-Url $package $archive | Out-Null
 		} else {
-			Copy-Item -LiteralPath $flags.package -Destination $archive
+			Copy-Item -LiteralPath $package -Destination $archive
 		}
 	} catch {
-		Stop-Installer 6 "could not get $($flags.package): $_"
+		Stop-Installer 6 "could not get ${package}: $_"
 	}
-	Write-Warning "$($flags.package) is not verified: it has no checksum"
+	Write-Warning "$package is not verified: it has no checksum"
 }
 
 function Find-Version {
@@ -371,7 +370,7 @@ function Find-Tag($Url, $Pattern) {
 	try {
 		$page = Join-Path $run.work 'page'
 		$address = Save-Url $Url $page
-		$tag = [regex]::Match("$(Get-Content -LiteralPath $page -Raw)`n$address", $Pattern).Groups[1].Value
+		$tag = Get-Match "$(Get-Content -LiteralPath $page -Raw)`n$address" $Pattern
 		if ($tag -notmatch '^[0-9A-Za-z.+-]+$') { throw 'it names none' }
 		$tag
 	} catch {
@@ -379,7 +378,12 @@ function Find-Tag($Url, $Pattern) {
 	}
 }
 
-# This class is in every version, takes the system's proxy and shows no progress.
+# The first group, or nothing.
+function Get-Match($Text, $Pattern) {
+	[regex]::Match($Text, $Pattern).Groups[1].Value
+}
+
+# This class takes the system's proxy and shows no progress.
 function Get-Response($Url) {
 	# 0 leaves the choice to Windows; else 1.2 may be missing from the list.
 	if ([int][Net.ServicePointManager]::SecurityProtocol -ne 0) {
@@ -414,7 +418,7 @@ function Save-Verified($Base, $Name, $Program) {
 	foreach ($download in @("$Base/$Name", $archive), @("$Base/checksums.txt", $checksums)) {
 		try { Save-Url $download[0] $download[1] | Out-Null } catch { Stop-Installer 6 "could not download $($download[0]): $_" }
 	}
-	$expected = [regex]::Match((Get-Content -LiteralPath $checksums -Raw), "(?m)^([0-9a-fA-F]{64}) [ *]$([regex]::Escape($Name))\r?`$").Groups[1].Value
+	$expected = Get-Match (Get-Content -LiteralPath $checksums -Raw) "(?m)^([0-9a-fA-F]{64}) [ *]$([regex]::Escape($Name))\r?`$"
 	if ($expected -ne (Get-FileHash -LiteralPath $archive -Algorithm SHA256).Hash) {
 		Stop-Installer 7 "$Base/$Name does not have the checksum that checksums.txt gives"
 	}
@@ -466,13 +470,13 @@ function Install-Client {
 # The one way to change the machine. A dry run only tells.
 function Invoke-Change($What, $Action) {
 	if ($flags.dryRun) {
-		Write-Line "would $What"
+		Write-Host "would $What"
 		return
 	}
 	try { & $Action } catch { Stop-Installer 1 "could not ${What}: $_" }
 }
 
-# Windows locks a running program, and a service says that it has stopped before its program ends.
+# Windows locks a running program; its service says that it has stopped before the program ends.
 function Stop-Client {
 	if ($run.service -and $run.service.State -ne 'Stopped') {
 		Invoke-Change 'stop the service rport' { Stop-Service -Name 'rport' -Force }
@@ -541,7 +545,7 @@ function Write-Config {
 function Find-ClientId {
 	$id = ''
 	if (Test-Path -LiteralPath $config) {
-		$id = [regex]::Match((Get-Content -LiteralPath $config -Raw), '(?m)^\s*id\s*=\s*["'']([^"''\\]*)["'']').Groups[1].Value
+		$id = Get-Match (Get-Content -LiteralPath $config -Raw) '(?m)^\s*id\s*=\s*["'']([^"''\\]*)["'']'
 	}
 	$machineId = Get-MachineId
 	if ($flags.randomId -and $id -eq $machineId) { $id = '' }
@@ -560,6 +564,7 @@ function Get-MachineId {
 }
 
 function Get-ConfigText {
+	$boolean = @{ $true = 'true'; $false = 'false' }
 	$allow = ''
 	if ($flags.commands) { $allow = "'.*'" }
 	@"
@@ -574,13 +579,13 @@ auth = $authToml
 # Unique among the clients of the server, which keeps this machine's history under it.
 id = "$($run.clientId)"
 use_system_id = false
-# To show another name, set this to false and add: name = "..."
+# Another name: set this to false and add name = "..."
 use_hostname = true
 tags = [$($flags.tags)]
 data_dir = $(ConvertTo-Toml $dataDir)
-# How often to look for updates of the operating system.
+# How often to look for updates of Windows.
 updates_interval = '4h'
-# Through a proxy: proxy = "http://user:password@proxy.example.com:3128"
+# proxy = "http://user:password@proxy.example.com:3128"
 
 [connection]
 keep_alive = '3m'
@@ -596,18 +601,18 @@ log_file = $(ConvertTo-Toml $log)
 log_level = "info"
 
 [remote-commands]
-# Whether the server may run commands, and which (regular expressions).
-enabled = $(ConvertTo-Toml $flags.commands)
+# May the server run commands, and which (regular expressions)?
+enabled = $($boolean[$flags.commands])
 allow = [$allow]
 deny = []
 
 [remote-scripts]
-# Whether it may run scripts; needs remote commands.
-enabled = $(ConvertTo-Toml $flags.commands)
+# May it run scripts? Needs remote commands.
+enabled = $($boolean[$flags.commands])
 
 [file-reception]
-# Whether it may send files.
-enabled = $(ConvertTo-Toml $flags.reception)
+# May it send files?
+enabled = $($boolean[$flags.reception])
 
 [monitoring]
 enabled = true
@@ -620,9 +625,8 @@ $((Get-InterpreterLine) -join "`n")
 "@
 }
 
-# A basic string in pure ASCII, or true or false.
+# A basic string in pure ASCII.
 function ConvertTo-Toml($Value) {
-	if ($Value -is [bool]) { return ([string]$Value).ToLowerInvariant() }
 	$escaped = [regex]::Replace($Value, '[\ud800-\udbff][\udc00-\udfff]|["\\]|[^ -~]', {
 			$character = $args[0].Value
 			if ('"\'.Contains($character)) { "\$character" } else { '\U{0:x8}' -f [char]::ConvertToUtf32($character, 0) }
@@ -671,7 +675,6 @@ function Register-Service {
 	}
 }
 
-# https://learn.microsoft.com/windows/win32/cimwin32prov/change-method-in-class-win32-service
 function Set-RportService($Path, $Account, $StartMode) {
 	$values = @{ PathName = $Path; StartName = $Account; StartPassword = ''; StartMode = $StartMode }
 	$result = (Invoke-CimMethod -InputObject (Get-RportService) -MethodName Change -Arguments $values).ReturnValue
@@ -690,7 +693,7 @@ function Start-Client {
 
 function Wait-Connection {
 	if ($flags.dryRun) { return }
-	Write-Line "Waiting for the connection to $connectUrl"
+	Write-Host "Waiting for the connection to $connectUrl"
 	$deadline = [DateTime]::UtcNow.AddSeconds(30)
 	# A refused password or fingerprint does not heal with time.
 	$final = 'Authentication failed|invalid fingerprint'
@@ -710,7 +713,7 @@ The client goes on trying; its log is $log. For other credentials, run the comma
 }
 
 function Write-Connected {
-	Write-Line @"
+	Write-Host @"
 rport $($run.clientVersion) is connected to $connectUrl
 
   client id  $($run.clientId)
@@ -768,8 +771,8 @@ function Uninstall-Client {
 	}
 	if ($withTacoscript) { Remove-Directory $tacoscriptDir }
 	Remove-Directory $installDir
-	if (-not $run.removed) { Write-Line 'rport is not installed; there is nothing to remove' }
-	elseif (-not $flags.dryRun) { Write-Line 'rport was removed' }
+	if (-not $run.removed) { Write-Host 'rport is not installed; there is nothing to remove' }
+	elseif (-not $flags.dryRun) { Write-Host 'rport was removed' }
 }
 
 function Remove-Directory($Path) {
