@@ -1,6 +1,6 @@
 import { afterAll, beforeAll } from 'vitest';
 import { type ReleaseServer, startReleaseServer } from './release-server.ts';
-import { createRoot, type Root, type ServiceManager } from './root.ts';
+import { baseRoot, createRoot, type Root, type ServiceManager } from './root.ts';
 import { type DepositAnswer, type DepositFields, deposit, type Service, startService } from './service.ts';
 
 /** The service and a release server, for as long as a suite runs, and the throw-away roots it makes. */
@@ -33,6 +33,8 @@ export function usePairings(env: Record<string, string> = {}): Pairings {
   } as Pairings;
 
   beforeAll(async () => {
+    // Made here, where there is time for it, and not in the first test.
+    baseRoot();
     pairings.release = await startReleaseServer();
     pairings.service = await startService({
       RPORT_RELEASES_URL: pairings.release.rportReleasesUrl,

@@ -18,7 +18,7 @@ const FEED = Object.values(RPORT_VERSIONS);
 const STANDIN = readFileSync(new URL('rport-standin.sh', import.meta.url), 'utf8');
 
 /** What the server does wrong; an empty object is a healthy server. */
-type Faults = {
+export type Faults = {
   /** Answers of requests whose path ends in the key, e.g. `{ 'checksums.txt': 404 }`. */
   status?: Record<string, number>;
   /**
