@@ -1,5 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { parse } from 'smol-toml';
@@ -9,7 +8,7 @@ import type { Flags } from '../../src/flags.ts';
 import { createRender } from '../../src/render.ts';
 import { type ReleaseServer, startReleaseServer } from '../support/release-server.ts';
 import { describeWith } from '../support/requirements.ts';
-import { freePort } from '../support/service.ts';
+import { deposit, freePort, startService } from '../support/service.ts';
 import { build, createMachine, MACHINE_UUID, type Machine, SUPPORT, standinZip } from '../support/windows.ts';
 import { zip } from '../support/zip.ts';
 
@@ -81,6 +80,7 @@ describeWith(['dotnet', 'flock'], 'the Windows installer in the PowerShell engin
   beforeAll(async () => {
     host = await build('host.cs', 'here');
   });
+  afterAll(() => rmSync(host, { recursive: true }));
 
   describe('as text', () => {
     // What Windows PowerShell 5.1 has of what the scripts use.
@@ -324,7 +324,7 @@ describeWith(['dotnet', 'flock'], 'the Windows installer in the PowerShell engin
       '%s takes the package from a local path or a URL, and says that it is not verified',
       async (flag) => {
         const machine = createMachine(host);
-        const file = join(machine.programFiles, '..', 'given.zip');
+        const file = join(machine.root, 'given.zip');
         writeFileSync(file, standinZip('7.7.7'));
         const local = await machine.runFile(installer(), [flag, file]);
         expect(local).toMatchObject({ code: 0, stderr: expect.stringContaining('not verified') });
@@ -382,10 +382,47 @@ describeWith(['dotnet', 'flock'], 'the Windows installer in the PowerShell engin
     });
   });
 
+  describe('fetched from the service', () => {
+    const RELEASES = () => ({
+      RPORT_RELEASES_URL: release.rportReleasesUrl,
+      TACOSCRIPT_RELEASES_URL: release.tacoscriptReleasesUrl,
+    });
+
+    test('the command of an answer downloads the installer, and runs it with the flags put at its end', async () => {
+      const service = await startService(RELEASES());
+      const { installers } = await deposit(service, { connect_url: release.connectUrl });
+      const machine = createMachine(host);
+      const { code, stdout, stderr } = await machine.runText(`${installers.windows} -x -r -i`);
+      await service.stop();
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      expect(stdout).toContain(`rport 0.9.14 is connected to ${release.connectUrl}`);
+      expect(configOf(machine)).toMatchObject({ 'remote-commands': { enabled: true } });
+    });
+
+    test('without a file: & ([scriptblock]::Create((irm URL))) takes flags, and irm URL/uninstall | iex removes it all', async () => {
+      const service = await startService(RELEASES());
+      const { url } = await deposit(service, { connect_url: release.connectUrl });
+      const machine = createMachine(host);
+      const first = await machine.runText(
+        `& ([scriptblock]::Create((Invoke-RestMethod ${url}))) -g one; $LASTEXITCODE`,
+      );
+      expect(configOf(machine).client?.tags).toEqual(['one']);
+      const second = await machine.runText(
+        `Invoke-RestMethod ${service.url}/uninstall | Invoke-Expression; $LASTEXITCODE`,
+      );
+      const unknown = await machine.runText(`Invoke-RestMethod ${service.url}/uninstall.ps1 | Invoke-Expression`);
+      await service.stop();
+      expect(first).toMatchObject({ stderr: '', stdout: expect.stringMatching(/is connected to .*\n0\n$/s) });
+      expect(second).toMatchObject({ stderr: '', stdout: 'rport was removed\n0\n' });
+      expect(unknown.stdout).toBe('rport is not installed; there is nothing to remove\n');
+      expectUntouched(machine);
+    });
+  });
+
   describe('run as text', () => {
     const fetched = (script: string, text: string) => {
       const machine = createMachine(host);
-      const file = join(machine.programFiles, '..', 'fetched.txt');
+      const file = join(machine.root, 'fetched.txt');
       writeFileSync(file, script);
       return { machine, result: machine.runText(text.replaceAll('FETCHED', `[IO.File]::ReadAllText('${file}')`)) };
     };
@@ -586,7 +623,8 @@ describeWith(['dotnet', 'flock'], 'the Windows installer in the PowerShell engin
 
   test('1,000 hostile deposits come out of the text of rport.conf as they are, and none is run', async () => {
     const machine = createMachine(host);
-    const directory = mkdtempSync(join(tmpdir(), 'rport-hostile-'));
+    const directory = join(machine.root, 'hostile');
+    mkdirSync(directory);
     const trap = join(directory, 'trap');
     const syntax = [
       "'",

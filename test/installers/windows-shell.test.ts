@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { readConfig } from '../../src/config.ts';
 import { createRender } from '../../src/render.ts';
 import { PLAIN_DEPOSIT } from '../support/service.ts';
@@ -23,11 +23,15 @@ test('the rendered Windows installer has at most 28 KB', () => {
 
 for (const shell of SHELLS) {
   describe(`in ${shell} as it is installed here`, () => {
-    function runFile(script: string, ...args: string[]) {
-      const file = join(mkdtempSync(join(tmpdir(), 'rport-shell-')), 'rport-installer.ps1');
+    function save(script: string) {
+      const directory = mkdtempSync(join(tmpdir(), 'rport-shell-'));
+      onTestFinished(() => rmSync(directory, { recursive: true }));
+      const file = join(directory, 'rport-installer.ps1');
       writeFileSync(file, script);
-      return run('-File', file, ...args);
+      return file;
     }
+
+    const runFile = (script: string, ...args: string[]) => run('-File', save(script), ...args);
 
     function run(...words: string[]) {
       // What only Windows sets, for PowerShell elsewhere.
@@ -53,9 +57,7 @@ for (const shell of SHELLS) {
     });
 
     test('run as text it sets $LASTEXITCODE and does not exit', () => {
-      const file = join(mkdtempSync(join(tmpdir(), 'rport-shell-')), 'fetched.txt');
-      writeFileSync(file, installer);
-      const command = `& ([scriptblock]::Create([IO.File]::ReadAllText('${file}'))) -q; "still here with $LASTEXITCODE"`;
+      const command = `& ([scriptblock]::Create([IO.File]::ReadAllText('${save(installer)}'))) -q; "still here with $LASTEXITCODE"`;
       expect(run('-Command', command).text).toContain('still here with 2');
     });
   });

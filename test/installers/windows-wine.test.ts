@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'smol-toml';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -18,11 +18,14 @@ describeWith(
   () => {
     let release: ReleaseServer;
     let service: Service;
+    let host: string;
     let wine: Wine;
 
     beforeAll(async () => {
-      const host = await build('host.cs', 'windows');
-      const client = readFileSync(join(await build('rport.cs', 'windows'), 'rport.exe'));
+      host = await build('host.cs', 'windows');
+      const standin = await build('rport.cs', 'windows');
+      const client = readFileSync(join(standin, 'rport.exe'));
+      rmSync(standin, { recursive: true });
       release = await startReleaseServer({
         zips: {
           rport: zip([{ name: 'rport.exe', content: client }]),
@@ -39,6 +42,7 @@ describeWith(
       await wine?.stop();
       await service?.stop();
       await release?.close();
+      if (host) rmSync(host, { recursive: true });
     });
 
     const fetchInstaller = async (fields = {}) => {

@@ -1,8 +1,9 @@
 import { type SpawnOptions, spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { onTestFinished } from 'vitest';
 import { zip } from './zip.ts';
 
 export const SUPPORT = fileURLToPath(new URL('windows', import.meta.url));
@@ -53,17 +54,21 @@ export function standinZip(version: string): Buffer {
 
 export type Machine = ReturnType<typeof createMachine>;
 
-/** A Windows of stand-ins, each in a directory of its own. `host` is the directory of the built host. */
+/** A Windows of stand-ins in a directory of its own, for one test. `host` is the directory of the built host. */
 export function createMachine(host: string) {
   const root = mkdtempSync(join(tmpdir(), 'rport-machine-'));
+  onTestFinished(() => rmSync(root, { recursive: true }));
   const programFiles = join(root, 'Program Files');
   const standins = join(root, 'standins');
   const system = join(root, 'Windows', 'System32');
-  for (const directory of [programFiles, standins, system]) mkdirSync(directory, { recursive: true });
-  writeFileSync(join(system, 'sc.exe'), readFileSync(join(SUPPORT, 'sc-standin.sh')));
-  chmodSync(join(system, 'sc.exe'), 0o755);
+  const path = join(root, 'path');
+  for (const directory of [programFiles, standins, system, path]) mkdirSync(directory, { recursive: true });
+  const makeProgram = (file: string, text: string | Buffer) => writeFileSync(file, text, { mode: 0o755 });
+  makeProgram(join(system, 'sc.exe'), readFileSync(join(SUPPORT, 'sc-standin.sh')));
+  // powershell -ExecutionPolicy Bypass -File SCRIPT [ARGUMENT...]
+  makeProgram(join(path, 'powershell'), `#!/bin/sh\nshift 3\nexec '${join(host, 'host')}' file "$@"\n`);
   const env = {
-    PATH: process.env.PATH,
+    PATH: `${path}:${process.env.PATH}`,
     HOME: process.env.HOME,
     DOTNET_ROOT: process.env.DOTNET_ROOT,
     HOST_PRELUDE: ['standins.ps1', 'cmdlets.ps1'].map((name) => join(SUPPORT, name)).join('|'),
@@ -77,6 +82,7 @@ export function createMachine(host: string) {
   let scripts = 0;
 
   return {
+    root,
     programFiles,
     client: join(programFiles, 'rport', 'rport.exe'),
     config: join(programFiles, 'rport', 'rport.conf'),
@@ -155,7 +161,10 @@ export async function createWine(host: string) {
           `[Microsoft.Win32.RegistryKey]::OpenBaseKey('LocalMachine', 'Registry64').OpenSubKey('SOFTWARE\\Microsoft\\Cryptography').GetValue('MachineGuid')`,
         )
       ).trim(),
-    /** Ends all that runs in it. */
-    stop: () => run('/usr/lib/wine/wineserver64', ['-k'], { env }),
+    /** Ends all that runs in it, and removes it. */
+    async stop() {
+      await run('/usr/lib/wine/wineserver64', ['-k'], { env });
+      rmSync(prefix, { recursive: true, maxRetries: 5 });
+    },
   };
 }

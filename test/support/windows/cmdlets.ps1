@@ -18,16 +18,6 @@ function Write-Error {
     $PSCmdlet.WriteError([Management.Automation.ErrorRecord]::new([Exception]::new($Message), 'WriteError', 'NotSpecified', $null))
 }
 
-function Write-Output {
-    param([object]$InputObject)
-    $InputObject
-}
-
-function New-Object {
-    param([string]$TypeName, [object[]]$ArgumentList = @())
-    ([type]$TypeName)::new.Invoke($ArgumentList)
-}
-
 function Start-Sleep {
     param([double]$Seconds, [int]$Milliseconds)
     [Threading.Thread]::Sleep($Seconds * 1000 + $Milliseconds)
@@ -64,7 +54,8 @@ function New-Item {
 
 function Remove-Item {
     [CmdletBinding()]
-    param([string]$LiteralPath, [switch]$Recurse, [switch]$Force)
+    param([Alias('Path')][string]$LiteralPath, [switch]$Recurse, [switch]$Force)
+    if ($ErrorActionPreference -eq 'Ignore' -and -not (Test-Path -LiteralPath $LiteralPath)) { return }
     $ExecutionContext.InvokeProvider.Item.Remove(@($LiteralPath), $Recurse, $Force, $true)
 }
 
@@ -114,19 +105,14 @@ function Expand-Archive {
 
 function Invoke-WebRequest {
     param([switch]$UseBasicParsing, [uri]$Uri, [string]$OutFile)
-    $bytes = (Get-TestClient).GetByteArrayAsync($Uri).GetAwaiter().GetResult()
-    [IO.File]::WriteAllBytes($ExecutionContext.SessionState.Path.GetUnresolvedProviderPathFromPSPath($OutFile), $bytes)
+    [IO.File]::WriteAllText($ExecutionContext.SessionState.Path.GetUnresolvedProviderPathFromPSPath($OutFile), (Invoke-RestMethod -Uri $Uri))
 }
 
 function Invoke-RestMethod {
     param([uri]$Uri)
-    (Get-TestClient).GetStringAsync($Uri).GetAwaiter().GetResult()
-}
-
-function Get-TestClient {
-    $client = [Net.Http.HttpClient]::new()
-    $client.DefaultRequestHeaders.Add('User-Agent', 'Mozilla/5.0 (Windows NT; Windows NT 10.0; en-US) WindowsPowerShell/5.1.19041.1237')
-    $client
+    $web = [Net.Http.HttpClient]::new()
+    $web.DefaultRequestHeaders.Add('User-Agent', 'Mozilla/5.0 (Windows NT; Windows NT 10.0; en-US) WindowsPowerShell/5.1.19041.1237')
+    $web.GetStringAsync($Uri).GetAwaiter().GetResult()
 }
 
 function Invoke-Expression {
