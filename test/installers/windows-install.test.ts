@@ -1,4 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { parse } from 'smol-toml';
@@ -335,6 +337,23 @@ describeWith(['dotnet', 'flock'], 'the Windows installer in the PowerShell engin
       },
     );
 
+    test('downloads go through the proxy of the system', async () => {
+      const asked: string[] = [];
+      const proxy = createServer((request, response) => {
+        asked.push(request.url ?? '');
+        response.end(standinZip('0.9.14'));
+      });
+      await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+      const { port } = proxy.address() as AddressInfo;
+      const url = 'http://downloads.invalid/rport.zip';
+      const result = await createMachine(host).runFile(installer(), ['-z', url], {
+        http_proxy: `http://127.0.0.1:${port}`,
+      });
+      proxy.close();
+      expect(result.code).toBe(0);
+      expect(asked).toEqual([url]);
+    });
+
     test('-t takes the newest release, RPORT_VERSION=latest the newest stable one', async () => {
       const unstable = await startReleaseServer({ zips: { rport: standinZip('0.10.0-rc.1') } });
       const newest = await createMachine(host).runFile(installer({}, {}, unstable), ['-t']);
@@ -583,6 +602,11 @@ describeWith(['dotnet', 'flock'], 'the Windows installer in the PowerShell engin
       const result = await machine.runFile(installer({ password }));
       expect(result).toMatchObject({ code: 9, stderr: expect.stringContaining(reason) });
       expect(machine.service()).toMatchObject({ State: 'Running' });
+    });
+
+    test('exit 9 with the last reason of the log when the client has tried for half a minute', async () => {
+      const result = await createMachine(host).runFile(installer({ password: 'bad-handshake' }));
+      expect(result).toMatchObject({ code: 9, stderr: expect.stringContaining('websocket: bad handshake') });
     });
 
     test('waits for a client that connects later', async () => {
