@@ -136,8 +136,18 @@ export async function createWine(host: string) {
   };
   const wine = (args: readonly string[], options: SpawnOptions = {}) =>
     run('/usr/lib/wine/wine64', args, { env, ...options });
-  const { code, stderr } = await wine(['wineboot', '-i']);
-  if (code !== 0) throw new Error(`wineboot failed: ${stderr}`);
+  const end = () => run('/usr/lib/wine/wineserver64', ['-k'], { env });
+  const control = 'HKLM\\SYSTEM\\CurrentControlSet\\Control';
+  for (const command of [
+    ['wineboot', '-i'],
+    // On a busy machine a service can need more than wine's ten seconds to start.
+    ['C:\\windows\\system32\\reg.exe', 'add', control, '/v', 'ServicesPipeTimeout', '/t', 'REG_DWORD', '/d', '120000'],
+  ]) {
+    const { code, stderr } = await wine(command);
+    if (code !== 0) throw new Error(`${command.join(' ')} failed: ${stderr}`);
+  }
+  // The service manager reads it when it starts.
+  await end();
   const engine = (words: readonly string[], extra: Record<string, string> = {}) =>
     wine([join(host, 'host.exe'), ...words], { cwd: drive, env: { ...env, ...extra } });
   const print = async (text: string) => (await engine(['command', text])).stdout;
@@ -163,7 +173,7 @@ export async function createWine(host: string) {
       ).trim(),
     /** Ends all that runs in it, and removes it. */
     async stop() {
-      await run('/usr/lib/wine/wineserver64', ['-k'], { env });
+      await end();
       rmSync(prefix, { recursive: true, maxRetries: 5 });
     },
   };

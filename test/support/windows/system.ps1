@@ -4,7 +4,7 @@ function Start-Service {
     param([string]$Name)
     $service = [ServiceProcess.ServiceController]::new($Name)
     $service.Start()
-    $service.WaitForStatus('Running', [TimeSpan]::FromSeconds(60))
+    $service.WaitForStatus('Running', [TimeSpan]::FromSeconds(120))
 }
 
 function Stop-Service {
@@ -12,7 +12,7 @@ function Stop-Service {
     $service = [ServiceProcess.ServiceController]::new($Name)
     if ($service.Status -eq 'Stopped') { return }
     $service.Stop()
-    $service.WaitForStatus('Stopped', [TimeSpan]::FromSeconds(60))
+    $service.WaitForStatus('Stopped', [TimeSpan]::FromSeconds(120))
 }
 
 function Get-CimInstance {
