@@ -81,7 +81,7 @@ async function installed(args: readonly string[] = []) {
 describeWith(['dotnet', 'flock'], 'the Windows installer in the PowerShell engine, with stand-ins for Windows', () => {
   beforeAll(async () => {
     host = await build('host.cs', 'here');
-  });
+  }, 600_000);
   afterAll(() => rmSync(host, { recursive: true }));
 
   describe('as text', () => {
