@@ -12,8 +12,8 @@ const COMMANDS = globSync(['*.md', 'docs/*.md'], { cwd: ROOT }).flatMap((documen
   [...readFileSync(join(ROOT, document), 'utf8').matchAll(/^```sh\n(.*?)^```$/gms)].map(([, text = '']) => text.trim()),
 );
 
-/** What has a suite or a step of its own: starting from a checkout, the checks themselves. */
-const ELSEWHERE = /^npm ci && npm (start|run check)$/;
+/** What has a suite or a step of its own: starting from a checkout, the tests and checks themselves. */
+const ELSEWHERE = /^npm ci && npm (start|test|run check)$/;
 
 /** In a network of its own, port 8080 is free, and nothing but the service is reached. Runs the rest of its arguments. */
 const WITH_SERVICE = `
