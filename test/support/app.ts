@@ -19,7 +19,7 @@ const START = Date.UTC(2026, 0, 1);
 /** The whole service on a real socket as soon as supertest asks, with a clock that only moves when told. */
 export function startApp({ maxDeposits = 100, env = {} }: { maxDeposits?: number; env?: Record<string, string> } = {}) {
   let now = START;
-  const errors: Error[] = [];
+  const errors: unknown[] = [];
   const answers: AnsweredRequest[] = [];
   const config = readConfig({
     PUBLIC_URL: 'https://pairing.example.com',
