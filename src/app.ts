@@ -334,11 +334,10 @@ function usage(publicUrl: string): string {
 
 Upload the credentials of a client; they are kept in memory for a few minutes:
 
-  curl -sS ${publicUrl} \\
-    -F connect_url=https://rport.example.com:8080 \\
-    -F fingerprint=<fingerprint> \\
-    -F client_id=<client id> \\
-    -F 'password=<-'
+  curl -sS ${publicUrl} -H 'Content-Type: application/json' -d @- <<'EOF'
+  {"connect_url": "https://rport.example.com:8080", "fingerprint": "...",
+   "client_id": "...", "password": "..."}
+EOF
 
 The answer holds one command for Linux and one for Windows. Run it on the machine to connect.
 `;

@@ -226,7 +226,7 @@ async function parseForm(request: Request, body: Uint8Array<ArrayBuffer>): Promi
     throw new BadRequest('The body is not a valid form.');
   }
   // A field that is given twice is no text, so it is refused by its name.
-  return Object.fromEntries([...form.keys()].map((name) => [name, single(form.getAll(name))]));
+  return Object.fromEntries([...new Set(form.keys())].map((name) => [name, single(form.getAll(name))]));
 }
 
 function single(values: unknown[]): unknown {

@@ -10,7 +10,8 @@ export type Flags = { [letter in Switch | 'u']?: true } & { a?: string; g?: stri
 
 /** One account name, as the sh installer takes it on the command line. */
 export const ACCOUNT = {
-  sh: /^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/,
+  // In lower case: ALL, and any name in upper case, is an alias to sudo.
+  sh: /^[a-z_][a-z0-9_.-]{0,31}$/,
   ps1: /^[A-Za-z0-9_.$-]+( [A-Za-z0-9_.$-]+)*(\\[A-Za-z0-9_.$-]+( [A-Za-z0-9_.$-]+)*)?$/,
 } as const;
 const MAX_ACCOUNT_LENGTH = 104;
@@ -38,8 +39,8 @@ export function readFlags(query: URLSearchParams, dialect: Dialect): Flags {
     } else if (letter === 'g') {
       if (values.every((value) => TAG.test(value))) flags.g = values;
       else refuse(letter, 'takes a tag of 1 to 64 letters, digits, spaces and . _ : @ / + -');
-    } else {
-      // The name itself is the caller's text, and is not repeated.
+    } else if (!problems.some(({ field }) => field === 'query')) {
+      // Once for all; the name itself is the caller's text, and is not repeated.
       refuse('query', `only the flags ${[...SWITCHES, 'a', 'g'].join(' ')} can be baked in`);
     }
   }

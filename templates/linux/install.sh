@@ -89,9 +89,6 @@ Installs the RPort client and connects it to its server.
   -h       print this
 -c -l -p have no effect.
 
-Exit codes: 0 done, 1 unexpected, 2 usage, 3 not root, 4 unsupported system,
-5 installed already, 6 download, 7 checksum, 8 server not reachable,
-9 installed, not connected
 EOF
 	}
 
@@ -124,7 +121,7 @@ EOF
 		read_flags "$@"
 		[ "$reception" ] || file_sudo=''
 		case $account in
-		'' | [!A-Za-z_]* | *[!A-Za-z0-9_.-]*) die 2 "-a: not an account name" ;;
+		'' | [!a-z_]* | *[!a-z0-9_.-]*) die 2 "-a: not an account name" ;;
 		esac
 		[ "${#account}" -le 32 ] || die 2 "-a: at most 32 characters"
 	}
@@ -183,6 +180,7 @@ EOF
 		find_architecture
 		find_tools
 		find_service_manager
+		refuse_server
 		[ "$manager" ] || die 4 "no service manager: no systemd, OpenRC or init"
 		if [ -z "$force" ]; then
 			for _path in "$client" "$config" "$unit" "$init_script" /usr/bin/rport; do
@@ -190,6 +188,10 @@ EOF
 			done
 		fi
 		reach_server
+	}
+
+	refuse_server() {
+		[ ! -e "$config_dir/rportd.conf" ] || die 4 "the RPort server is on this machine, and has the same directories"
 	}
 
 	need_root() {
@@ -255,9 +257,9 @@ EOF
 		_answer=$(
 			unset http_proxy https_proxy HTTPS_PROXY all_proxy ALL_PROXY
 			if [ "$downloader" = curl ]; then
-				curl -sS -o /dev/null --max-time 15 "$_url" 2>&1
+				curl -gsS -o /dev/null --max-time 15 "$_url" 2>&1
 			else
-				run_wget -O /dev/null "$_url" 2>&1
+				run_wget --spider "$_url" 2>&1
 			fi
 		) || _status=$?
 		case $downloader/$_status/$_answer in
@@ -322,7 +324,7 @@ EOF
 			case $1 in
 			https:*) _protocols='=https' ;;
 			esac
-			curl -fsSL --proto "$_protocols" --connect-timeout 15 --retry 3 -o "$2" "$1"
+			curl -gfsSL --proto "$_protocols" --connect-timeout 15 -y 30 --retry 3 -o "$2" "$1"
 		else
 			run_wget -q -O "$2" "$1"
 		fi
@@ -476,8 +478,10 @@ EOF
 	}
 
 	delete_account() {
-		# What the server has started may still run, and would keep the account.
-		find /proc -maxdepth 1 -user "$1" -exec sh -c 'kill -KILL "${1#/proc/}"' sh {} \; 2>/dev/null
+		# What the server has started may still run, and start more: first all is stopped.
+		for _signal in STOP STOP STOP KILL; do
+			find /proc -maxdepth 1 -user "$1" -exec sh -c 'kill -s "$0" "${1#/proc/}"' $_signal {} \; 2>/dev/null
+		done
 		pause
 		if has userdel; then
 			userdel "$1"
@@ -498,7 +502,7 @@ EOF
 	# An existing id is kept, but by -d not the machine's, which clones share.
 	choose_client_id() {
 		machine_id=$(cat /etc/machine-id /var/lib/dbus/machine-id 2>/dev/null | sed -n '/^[0-9a-f]\{32\}$/{p;q;}')
-		client_id=$(sed -n "s/^[[:space:]]*id[[:space:]]*=[[:space:]]*[\"']\([^\"'\\\\]*\)[\"'].*/\1/p" "$config" 2>/dev/null | sed -n 1p)
+		client_id=$(sed -n "s/^[[:space:]]*id[[:space:]]*=[[:space:]]*[\"']\([A-Za-z0-9._ -]*\)[\"'].*/\1/p" "$config" 2>/dev/null | sed -n 1p)
 		[ -z "$random_id" ] || [ "$client_id" != "$machine_id" ] || client_id=''
 		[ "$client_id" ] || [ "$random_id" ] || client_id=$machine_id
 		[ "$client_id" ] || client_id=$(cat /proc/sys/kernel/random/uuid)
@@ -514,7 +518,7 @@ server = $server_toml
 fingerprint = $fingerprint_toml
 # "<client auth id>:<password>"
 auth = $auth_toml
-# Unique on the server, which keeps this machine's history under it.
+# Unique; the server keeps this machine's history under it.
 id = "$client_id"
 use_system_id = false
 # Or false, and name = "..."
@@ -522,16 +526,13 @@ use_hostname = true
 tags = [$tags]
 data_dir = "$data_dir"
 allow_root = $(enabled "$([ "$account" != root ] || say 1)")
-# How often to look for system updates.
 updates_interval = '4h'
 # proxy = "http://user:password@proxy.example.com:3128"
 
 [connection]
 keep_alive = '3m'
-# Never give up.
 max_retry_count = -1
 max_retry_interval = '5m'
-# Writes $state.
 watchdog_integration = true
 
 [logging]
@@ -613,9 +614,9 @@ EOF
 			warn "the client runs as root: who controls the server controls this machine"
 		else
 			if has apt-get; then
-				_updates="$_rule SETENV: /usr/bin/apt-get update -o Debug\:\:NoLocking=true"
+				_updates="$_rule /usr/bin/apt-get update -o Debug\:\:NoLocking=true"
 			elif has zypper; then
-				_updates="$_rule SETENV: /usr/bin/zypper refresh *"
+				_updates="$_rule /usr/bin/zypper refresh"
 			fi
 			[ -z "$sudo_all" ] || _all="$account ALL=(ALL) NOPASSWD: ALL"
 			[ -z "$file_sudo" ] ||
@@ -705,7 +706,7 @@ EOF
 	# Without the old state, what the file says later is news.
 	start_service() {
 		[ -z "$registered" ] || change "stop the service rport" manage stop
-		change "forget the last state of the connection" rm -f "$state"
+		change "forget the last state of the connection" rm -rf "$state"
 		log_size=0
 		[ ! -f "$log" ] || log_size=$(wc -c <"$log")
 		change "start the service rport" manage start
@@ -719,7 +720,7 @@ EOF
 		# These do not heal with time.
 		_final='Authentication failed|invalid fingerprint'
 		while [ "$(date +%s)" -lt "$_deadline" ] && ! new_log | grep -Eq "$_final"; do
-			if grep -q '"last_state": *"connected"' "$state" 2>/dev/null; then
+			if [ -f "$state" ] && grep -q '"last_state": *"connected"' "$state"; then
 				cat <<EOF
 rport $client_version is connected to $connect_url
 
@@ -770,8 +771,7 @@ The client goes on trying (log: $log). For other credentials, pair anew, with -f
 			rm -rf "$_path"
 		done
 		for _path in $replaced; do
-			cp -p "$work/kept$_path" "$_path~" || warn "could not put $_path back"
-			mv -f "$_path~" "$_path"
+			mv -f "$work/kept$_path" "$_path" || warn "could not put $_path back"
 		done
 		if [ "$registered" ] && [ -f "$config" ]; then
 			account=$(stat -c %U "$config")
@@ -785,17 +785,18 @@ The client goes on trying (log: $log). For other credentials, pair anew, with -f
 
 	uninstall() {
 		[ "$dry_run" ] || need_root
+		refuse_server
 		find_service_manager
 		removed=''
 		find_accounts
 		remove_service
 		remove_package
 		! grep -qx tacoscript "$manifest" 2>/dev/null || remove "$tacoscript"
+		remove "$client" "$data_dir" "$log_dir" "$sudoers-update-status" "$sudoers-all-cmd" "$sudoers-filereception" \
+			/etc/apt/sources.list.d/rport.list /etc/yum.repos.d/rport.repo /var/log/rport.log /var/log/rport.err "$config_dir"
 		for _account in $accounts; do
 			! id "$_account" >/dev/null 2>&1 || change "remove the account $_account" delete_account "$_account"
 		done
-		remove "$client" "$data_dir" "$log_dir" "$sudoers-update-status" "$sudoers-all-cmd" "$sudoers-filereception" \
-			/etc/apt/sources.list.d/rport.list /etc/yum.repos.d/rport.repo /var/log/rport.log /var/log/rport.err "$config_dir"
 		[ "$removed" ] || say "rport is not installed; there is nothing to remove"
 		[ -z "$removed" ] || [ "$dry_run" ] || say "rport was removed"
 	}

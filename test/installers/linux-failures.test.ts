@@ -29,6 +29,7 @@ describeWith(ROOT_TOOLS, 'the Linux installer changes nothing and exits', () => 
       ['a flag lacks its value', ['-a'], '-a needs a value'],
       ['there is an argument', ['-x', 'please'], 'unexpected argument'],
       ['an account name is none', ['-a', 'root;reboot'], 'not an account name'],
+      ['an account name is an alias of sudo', ['-a', 'ALL'], 'not an account name'],
       ['an account name is too long', ['-a', 'a'.repeat(33)], 'at most 32'],
       ['a tag has other characters', ['-g', '"] #'], '-g: a tag'],
       ['a tag is too long', ['-g', 'a'.repeat(65)], 'at most 64'],
@@ -189,6 +190,16 @@ describeWith(ROOT_TOOLS, 'the Linux installer exits 9, installed but not connect
     const root = await pairings.root();
     expect(await root.install(await pairings.installer({ password: 'connects-late' }))).toMatchObject({ code: 0 });
   });
+
+  test.each(['mkfifo', 'mkdir'])(
+    'nothing, where the account has put something else in the place of the state: %s',
+    async (make) => {
+      const root = await pairings.root();
+      await root.install(await pairings.installer());
+      await root.sh(`rc-service -q rport stop; rm /var/lib/rport/state.json; ${make} /var/lib/rport/state.json`);
+      expect(await root.install(await pairings.installer(), ['-f'])).toMatchObject({ code: 0, stderr: '' });
+    },
+  );
 
   test('the old state of a connection proves nothing', async () => {
     const root = await pairings.root();

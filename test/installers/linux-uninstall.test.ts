@@ -96,4 +96,26 @@ describeWith(ROOT_TOOLS, 'the Linux uninstaller', () => {
     expect(await root.sh('ps -e -o args= | grep -c "^sleep 1000" || :')).toBe('0\n');
     expect(root.changes()).toEqual([]);
   });
+
+  test('ends even what keeps starting more, and takes back its sudo rules', async () => {
+    const root = await pairings.root();
+    await root.install(await pairings.installer(), ['-x', '-s']);
+    await root.sh(`printf 'sleep .02; sh /run/more.sh &\\n' >/run/more.sh
+      for i in 1 2 3; do setpriv --reuid=rport --clear-groups sh /run/more.sh >/dev/null 2>&1 & done`);
+    expect(await root.install(await uninstaller())).toMatchObject({ code: 0, stderr: '' });
+    expect(root.changes()).toEqual([]);
+  });
+
+  test('leaves a machine alone that the RPort server runs on, as the installer does', async () => {
+    const root = await pairings.root();
+    await root.sh(
+      'mkdir -p /etc/rport /var/lib/rport; echo "[server]" >/etc/rport/rportd.conf; echo data >/var/lib/rport/jobs.db',
+    );
+    const before = root.snapshot();
+    for (const script of [await uninstaller(), await pairings.installer()]) {
+      const result = await root.install(script);
+      expect(result).toMatchObject({ code: 4, stderr: expect.stringContaining('the RPort server is on this machine') });
+      expect(root.changes(before)).toEqual([]);
+    }
+  });
 });
