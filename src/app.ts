@@ -5,6 +5,7 @@ import { clientAddress } from './client-address.ts';
 import type { Config } from './config.ts';
 import { pair, readDeposit } from './deposit.ts';
 import {
+  ForeignOrigin,
   InsecureTransport,
   InternalError,
   MethodNotAllowed,
@@ -104,6 +105,7 @@ export function createApp(deps: AppDeps): Hono {
   serve('/', {
     GET: (c) => (isForPeople(c) ? page(pages.form()) : text(usage(publicUrl))),
     POST: async (c) => {
+      if (!mayDeposit(c)) throw new ForeignOrigin();
       const wait = limitDeposits(addressOf(c));
       if (wait > 0) throw new TooManyRequests(wait);
       const pairing = pair(await readDeposit(c.req.raw, connectHosts), store, publicUrl);
@@ -221,6 +223,14 @@ export function createApp(deps: AppDeps): Hono {
     if (error instanceof Refusal) return error;
     onUnexpectedError(error);
     return new InternalError();
+  }
+
+  /** Whoever names no origin is no page; the service's own form names `null`, by its referrer policy. */
+  function mayDeposit(c: Context): boolean {
+    const origin = c.req.header('Origin');
+    if (origin === undefined || config.corsOrigins === '*') return true;
+    if (c.req.header('Sec-Fetch-Site') === 'same-origin') return true;
+    return origin === new URL(publicUrl).origin || config.corsOrigins.includes(origin);
   }
 
   function addressOf(c: Context): string {

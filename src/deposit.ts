@@ -180,12 +180,22 @@ async function readFields(request: Request): Promise<Record<string, unknown>> {
   const type = (request.headers.get('Content-Type') ?? '').split(';', 1)[0]?.trim().toLowerCase();
   switch (type) {
     case 'application/json':
-      return parseJson(await readBody(request));
+      return parseJson(await receive(request));
     case 'multipart/form-data':
     case 'application/x-www-form-urlencoded':
-      return parseForm(request, await readBody(request));
+      return parseForm(request, await receive(request));
     default:
       throw new UnsupportedMediaType('Send the deposit as JSON, as a multipart form or as an urlencoded form.');
+  }
+}
+
+async function receive(request: Request): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    return await readBody(request);
+  } catch (error) {
+    if (error instanceof TooLarge) throw error;
+    // Its sender has hung up, which is no failure of the service.
+    throw new BadRequest('The body did not arrive whole.');
   }
 }
 

@@ -25,6 +25,7 @@ export type RefusalReason =
   | 'rate_limit'
   | 'store_full'
   | 'insecure'
+  | 'origin'
   | 'stopping'
   | 'unauthorized'
   | 'internal';
@@ -67,6 +68,16 @@ export class Unauthorized extends Refusal {
 export class InsecureTransport extends Refusal {
   readonly status = 403;
   readonly reason = 'insecure';
+}
+
+/** A deposit by a page of an origin that may not. A form needs no leave of CORS to be sent. */
+export class ForeignOrigin extends Refusal {
+  readonly status = 403;
+  readonly reason = 'origin';
+
+  constructor() {
+    super('Pages of this origin may not deposit here; CORS_ORIGINS names those that may. Nothing was stored.');
+  }
 }
 
 /** What can be had over HTTPS only. The answer is a redirect, but whoever does not follow it must see a failure. */

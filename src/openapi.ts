@@ -43,7 +43,9 @@ export function openApiDocument(publicUrl: string): object {
               headers: { Location: { schema: { type: 'string' } } },
             },
             400: problem('A field breaks a rule, or the body cannot be read'),
-            403: problem('It came over plain HTTP, by the word of the proxy in front'),
+            403: problem(
+              'It came over plain HTTP, by the word of the proxy in front, or from a page of an origin that may not',
+            ),
             413: problem('The body has more than 8 KiB'),
             415: problem('The body is neither JSON nor a form'),
             429: problem('Too many deposits from this client address'),

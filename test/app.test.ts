@@ -388,4 +388,15 @@ describe('every answer', () => {
       expect(headers.vary).toContain('Origin');
     }
   });
+
+  test('with CORS_ORIGINS, a page of another origin cannot deposit by a form either', async () => {
+    const { server } = startApp({ env: { CORS_ORIGINS: 'https://rport.example.com' } });
+    const post = (origin: string) => request(server).post('/').set('Origin', origin).type('form').send(DEPOSIT);
+    await post('https://evil.example').expect(403);
+    await post('null').expect(403);
+    await post('null').set('Sec-Fetch-Site', 'same-origin').expect(200);
+    await post('https://rport.example.com').expect(200);
+    await post('https://pairing.example.com').expect(200);
+    await request(server).post('/').send(DEPOSIT).expect(200);
+  });
 });

@@ -507,6 +507,8 @@ function Add-Path($Type, $Path) {
 
 # Nothing is inherited: SYSTEM and Administrators have all rights, the service account those given.
 function Protect-Path($Path, $Inheritance, $AccountRights) {
+	# The account could have put a junction in its place.
+	if ((Get-Item -LiteralPath $Path -Force).Attributes -band [IO.FileAttributes]::ReparsePoint) { throw "$Path is a link" }
 	$sddl = "O:BAD:PAI(A;$Inheritance;FA;;;SY)(A;$Inheritance;FA;;;BA)"
 	if ($run.accountSid) { $sddl += "(A;$Inheritance;$AccountRights;;;$($run.accountSid))" }
 	if ($Inheritance) { $acl = [Security.AccessControl.DirectorySecurity]::new() }
@@ -545,7 +547,7 @@ function Write-Config {
 function Find-ClientId {
 	$id = ''
 	if (Test-Path -LiteralPath $config) {
-		$id = Get-Match (Get-Content -LiteralPath $config -Raw) '(?m)^\s*id\s*=\s*["'']([^"''\\]*)["'']'
+		$id = Get-Match (Get-Content -LiteralPath $config -Raw) '(?m)^\s*id\s*=\s*["'']([\w. -]*)["'']'
 	}
 	$machineId = Get-MachineId
 	if ($flags.randomId -and $id -eq $machineId) { $id = '' }
