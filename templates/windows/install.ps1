@@ -508,7 +508,7 @@ function Add-Path($Type, $Path) {
 # Nothing is inherited: SYSTEM and Administrators have all rights, the service account those given.
 function Protect-Path($Path, $Inheritance, $AccountRights) {
 	# The account could have put a junction in its place.
-	if ((Get-Item -LiteralPath $Path -Force).Attributes -band [IO.FileAttributes]::ReparsePoint) { throw "$Path is a link" }
+	if ([IO.File]::GetAttributes($Path) -band [IO.FileAttributes]::ReparsePoint) { throw "$Path is a link" }
 	$sddl = "O:BAD:PAI(A;$Inheritance;FA;;;SY)(A;$Inheritance;FA;;;BA)"
 	if ($run.accountSid) { $sddl += "(A;$Inheritance;$AccountRights;;;$($run.accountSid))" }
 	if ($Inheritance) { $acl = [Security.AccessControl.DirectorySecurity]::new() }
