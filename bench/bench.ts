@@ -1,5 +1,6 @@
-/** Measures the service against the least that Node can do with the same bytes, in the same run. See README.md. */
+/** Measures the service against the least that Node, and Hono, can do with the same bytes, in the same run. See README.md. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { amount, cpuSeconds, type Load, peak, residentBytes, steady, type Target } from './load.ts';
@@ -16,6 +17,18 @@ const BODY = JSON.stringify({
   password: 'a-password-of-24-letters',
 });
 
+const UNKNOWN = '/22222222222a';
+
+/** So that nothing but the machine holds the load back. */
+const UNLIMITED = {
+  MAX_DEPOSITS: '1000000',
+  DEPOSITS_PER_MINUTE: '999999999',
+  MISSES_PER_MINUTE: '999999999',
+  DEPOSIT_TTL: '3600',
+};
+
+const SERVICE = ['dist/server.js'];
+
 const children: ChildProcess[] = [];
 
 async function main(): Promise<void> {
@@ -29,33 +42,35 @@ async function main(): Promise<void> {
 }
 
 async function measureSpeed(): Promise<void> {
-  const service = await startService();
-  const { pairing_code } = (await (await post(service.url)).json()) as { pairing_code: string };
-  const paths = { installer: `/${pairing_code}`, missing: '/22222222222a' };
-  const bare = await startBare({
-    installer: await answerOf(fetch(service.url + paths.installer)),
-    missing: await answerOf(fetch(service.url + paths.missing)),
-    pairing: await answerOf(post(service.url)),
-  });
+  const service = await startServer(SERVICE, UNLIMITED);
+  const answers = await sampleAnswers(service);
+  const bare = await startFloor('bare', answers);
+  const hono = await startFloor('hono', answers);
   const rows: string[][] = [['', 'requests/s', 'p50 ms', 'p99 ms', 'CPU us/request', 'of bare']];
-  const compare = async (name: string, ours: Omit<Target, 'url'> & { path: string }, path: string) => {
-    const mine = { ...ours, url: service.url + ours.path };
-    const [best, floor] = await alternate(
-      { ...service, target: mine },
-      { ...bare, target: { ...ours, url: bare.url + path } },
-    );
-    const ratio = best.load.requestsPerSecond / floor.load.requestsPerSecond;
-    rows.push(row(`${name}, bare`, floor), [...row(name, best), percent(ratio)]);
-    return { mine, best };
+  const compare = async (name: string, path: { service: string; floor: string }, request: Omit<Target, 'url'>) => {
+    const best = await alternate([
+      { server: bare, target: { ...request, url: bare.url + path.floor } },
+      { server: hono, target: { ...request, url: hono.url + path.floor } },
+      { server: service, target: { ...request, url: service.url + path.service } },
+    ]);
+    const rates = best.map(({ load }) => load.requestsPerSecond);
+    for (const [i, server] of ['bare', 'Hono alone', 'service'].entries()) {
+      rows.push([`${name}, ${server}`, ...cells(best[i]), i === 0 ? '' : percent(rates[i], rates[0])]);
+    }
+    return rates.at(-1) ?? Number.NaN;
   };
-  const installer = await compare('GET installer', { method: 'GET', path: paths.installer }, '/');
-  await compare('POST deposit', { method: 'POST', path: '/', body: BODY }, '/');
-  await compare('GET unknown code', { method: 'GET', path: paths.missing }, '/missing');
-  const half = await steady(installer.mine, SECONDS * 2, installer.best.load.requestsPerSecond / 2);
-  rows.push(['GET installer at half of the peak', ...figures(half)]);
+  const peakRate = await compare('GET installer', { service: answers.path, floor: '/' }, { method: 'GET' });
+  await compare('POST deposit', { service: '/', floor: '/' }, { method: 'POST', body: BODY });
+  await compare('GET unknown code', { service: UNKNOWN, floor: '/missing' }, { method: 'GET' });
+  for (const [name, url] of [
+    ['bare', bare.url],
+    ['service', service.url + answers.path],
+  ] as const) {
+    const load = await steady({ url, method: 'GET' }, SECONDS * 2, peakRate / 2);
+    rows.push([`GET installer at half of the service's peak, ${name}`, ...figures(load)]);
+  }
   print(rows);
-  service.child.kill();
-  bare.child.kill();
+  for (const { child } of [service, bare, hono]) child.kill();
 }
 
 interface Server {
@@ -69,23 +84,21 @@ interface Measured {
 }
 
 /** The best of some rounds for each, taken by turns, since the machine is not the same from one minute to the next. */
-async function alternate(...servers: (Server & { target: Target })[]): Promise<[Measured, Measured]> {
+async function alternate(contenders: { server: Server; target: Target }[]): Promise<Measured[]> {
   const best: Measured[] = [];
   for (let round = 0; round < ROUNDS; round += 1) {
-    for (const [i, { child, target }] of servers.entries()) {
-      const before = cpuSeconds(pidOf(child));
+    for (const [i, { server, target }] of contenders.entries()) {
+      const before = cpuSeconds(pidOf(server.child));
       const load = await peak(target, SECONDS);
-      const cpuPerRequest = (cpuSeconds(pidOf(child)) - before) / (load.requestsPerSecond * SECONDS);
+      const cpuPerRequest = (cpuSeconds(pidOf(server.child)) - before) / (load.requestsPerSecond * SECONDS);
       if (load.requestsPerSecond > (best[i]?.load.requestsPerSecond ?? 0)) best[i] = { load, cpuPerRequest };
     }
   }
-  const [first, second] = best;
-  if (!first || !second) throw new Error('ROUNDS must be at least 1');
-  return [first, second];
+  return best;
 }
 
 async function measureMemory(): Promise<void> {
-  const service = await startService();
+  const service = await startServer(SERVICE, UNLIMITED);
   const pid = pidOf(service.child);
   await amount({ url: service.url, method: 'GET' }, 10_000);
   const base = residentBytes(pid);
@@ -101,38 +114,49 @@ async function measureMemory(): Promise<void> {
   service.child.kill();
 }
 
+/** Of the compiled package with its default settings, as it runs for an operator; the others in as few lines as they take. */
 async function measureStart(): Promise<void> {
-  const times: number[] = [];
-  for (let i = 0; i < STARTS; i += 1) {
-    const began = performance.now();
-    const { child } = await startService();
-    times.push(performance.now() - began);
-    child.kill();
+  const rows = [['start to first answer', 'best ms', 'median ms']];
+  for (const [name, args] of [
+    ['bare', ['-e', "require('http').createServer((_, res) => res.end()).listen(process.env.PORT, '127.0.0.1')"]],
+    [
+      'Hono alone',
+      [
+        '--input-type=module',
+        '-e',
+        `import { serve } from '@hono/node-server'; import { Hono } from 'hono';
+         serve({ fetch: new Hono().fetch, port: Number(process.env.PORT), hostname: '127.0.0.1' });`,
+      ],
+    ],
+    ['service', SERVICE],
+  ] as const) {
+    const times: number[] = [];
+    for (let i = 0; i < STARTS; i += 1) {
+      const began = performance.now();
+      const { child } = await startServer([...args]);
+      times.push(performance.now() - began);
+      child.kill();
+      await once(child, 'exit');
+    }
+    times.sort((a, b) => a - b);
+    rows.push([name, ...[times[0], times[STARTS >> 1]].map((time = Number.NaN) => time.toFixed(0))]);
   }
-  print([
-    ['start to first answer', 'ms'],
-    ['best', Math.min(...times).toFixed(0)],
-    ['median', (times.sort((a, b) => a - b)[STARTS >> 1] ?? 0).toFixed(0)],
-  ]);
+  print(rows);
 }
 
-async function startService(): Promise<Server> {
+/** Starts a program that listens on PORT. */
+async function startServer(args: string[], settings: Record<string, string> = {}): Promise<Server> {
   const port = await freePort();
-  const env = {
-    MAX_DEPOSITS: '1000000',
-    DEPOSITS_PER_MINUTE: '999999999',
-    MISSES_PER_MINUTE: '999999999',
-    DEPOSIT_TTL: '3600',
-  };
-  const child = start(['src/server.ts'], { ...env, PORT: String(port) });
+  const child = start(args, { ...settings, PORT: String(port) });
   const url = `http://127.0.0.1:${port}`;
   await answered(url);
   return { child, url };
 }
 
-async function startBare(answers: object): Promise<Server> {
+/** bare.ts or hono.ts. */
+async function startFloor(name: string, answers: object): Promise<Server> {
   const port = await freePort();
-  const child = start(['bench/bare.ts'], {});
+  const child = start([`bench/${name}.ts`], {});
   child.stdin?.end(JSON.stringify({ ...answers, port }));
   const url = `http://127.0.0.1:${port}`;
   await answered(url);
@@ -162,9 +186,20 @@ async function answered(url: string): Promise<void> {
   }
 }
 
+/** One answer of each kind, and the path of the installer. */
+async function sampleAnswers({ url }: Server) {
+  const pairing = await post(url);
+  const path = `/${((await pairing.clone().json()) as { pairing_code: string }).pairing_code}`;
+  return {
+    path,
+    pairing: await answerOf(pairing),
+    installer: await answerOf(await fetch(url + path)),
+    missing: await answerOf(await fetch(url + UNKNOWN)),
+  };
+}
+
 /** What the service sends, without what Node adds by itself. */
-async function answerOf(pending: Promise<Response>): Promise<{ headers: Record<string, string>; body: string }> {
-  const response = await pending;
+async function answerOf(response: Response): Promise<{ headers: Record<string, string>; body: string }> {
   const own = [...response.headers].filter(([name]) => !['connection', 'date', 'keep-alive'].includes(name));
   return { headers: Object.fromEntries(own), body: await response.text() };
 }
@@ -187,16 +222,17 @@ function pidOf(child: ChildProcess): number {
   return child.pid;
 }
 
-function row(name: string, { load, cpuPerRequest }: Measured): string[] {
-  return [name, ...figures(load), (cpuPerRequest * 1e6).toFixed(1)];
+function cells(measured: Measured | undefined): string[] {
+  if (!measured) throw new Error('ROUNDS must be at least 1');
+  return [...figures(measured.load), (measured.cpuPerRequest * 1e6).toFixed(1)];
 }
 
 function figures({ requestsPerSecond, p50, p99 }: Load): string[] {
   return [requestsPerSecond.toFixed(0), p50.toFixed(2), p99.toFixed(2)];
 }
 
-function percent(ratio: number): string {
-  return `${(ratio * 100).toFixed(0)} %`;
+function percent(rate = Number.NaN, base = Number.NaN): string {
+  return `${((rate / base) * 100).toFixed(0)} %`;
 }
 
 /** As a Markdown table. */

@@ -28,9 +28,14 @@ export function peak(target: Target, seconds: number): Promise<Load> {
   return hasWrk ? wrk(target, seconds) : autocannon(target, ['--duration', String(seconds)]);
 }
 
-/** Load at a steady rate. */
+/** About so much load. Each connection waits a random time before it asks again, since in step they would all queue. */
 export function steady(target: Target, seconds: number, requestsPerSecond: number): Promise<Load> {
-  return autocannon(target, ['--duration', String(seconds), '--overallRate', String(Math.round(requestsPerSecond))]);
+  const rate = String(Math.round(requestsPerSecond));
+  return hasWrk
+    ? wrk(target, seconds, [
+        `function delay() return math.random(0, math.floor(2 * ${CONNECTIONS * 1000} / ${rate})) end`,
+      ])
+    : autocannon(target, ['--duration', String(seconds), '--overallRate', rate]);
 }
 
 /** So many requests, as fast as they go. */
@@ -38,9 +43,9 @@ export function amount(target: Target, requests: number): Promise<Load> {
   return autocannon(target, ['--amount', String(requests)]);
 }
 
-async function wrk({ url, method, body }: Target, seconds: number): Promise<Load> {
-  const script = join(mkdtempSync(join(tmpdir(), 'bench-')), 'request.lua');
-  const lua = [`wrk.method = "${method}"`];
+async function wrk({ url, method, body }: Target, seconds: number, script: string[] = []): Promise<Load> {
+  const file = join(mkdtempSync(join(tmpdir(), 'bench-')), 'request.lua');
+  const lua = [`wrk.method = "${method}"`, ...script];
   if (body !== undefined) lua.push(`wrk.body = [[${body}]]`, 'wrk.headers["Content-Type"] = "application/json"');
   // Machine-readable, in microseconds.
   lua.push(
@@ -48,8 +53,8 @@ async function wrk({ url, method, body }: Target, seconds: number): Promise<Load
     '  io.write(string.format("\\nRESULT %f %f %f\\n", summary.requests / summary.duration * 1e6, latency:percentile(50), latency:percentile(99)))',
     'end',
   );
-  writeFileSync(script, lua.join('\n'));
-  const { stdout } = await run('wrk', ['-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, '-s', script, url]);
+  writeFileSync(file, lua.join('\n'));
+  const { stdout } = await run('wrk', ['-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, '-s', file, url]);
   const [, rate, p50, p99] = /^RESULT (\S+) (\S+) (\S+)$/m.exec(stdout) ?? [];
   if (rate === undefined) throw new Error(`wrk printed no result:\n${stdout}`);
   return { requestsPerSecond: Number(rate), p50: Number(p50) / 1000, p99: Number(p99) / 1000 };
