@@ -13,7 +13,7 @@ export function openApiDocument(publicUrl: string): object {
       version,
       summary: 'Pairs machines with an RPort server.',
       description:
-        'Takes the credentials of an RPort client, keeps them in memory for a few minutes under a random code, and hands out installers.',
+        'Takes the credentials of an RPort client, keeps them in memory for a few minutes under a random code, and hands out installers. Any path answers a method that is not named here with 405, and an unexpected failure is a 500, each in the form of the other errors of that path.',
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: publicUrl }],
@@ -40,7 +40,7 @@ export function openApiDocument(publicUrl: string): object {
             200: { description: 'The code and the commands', content: { 'application/json': { schema: PAIRING } } },
             303: {
               description: 'To the page of the pairing, for a browser that sent the form',
-              headers: { Location: { schema: { type: 'string' } } },
+              headers: { Location: STRING },
             },
             400: problem('A field breaks a rule, or the body cannot be read'),
             403: problem(
@@ -48,11 +48,8 @@ export function openApiDocument(publicUrl: string): object {
             ),
             413: problem('The body has more than 8 KiB'),
             415: problem('The body is neither JSON nor a form'),
-            429: problem('Too many deposits from this client address'),
-            503: {
-              ...problem('The store is full'),
-              headers: { 'Retry-After': { description: 'Seconds', schema: { type: 'integer', minimum: 1 } } },
-            },
+            429: { ...problem('Too many deposits from this client address'), headers: RETRY_AFTER },
+            503: { ...problem('The store is full'), headers: RETRY_AFTER },
           },
         },
       },
@@ -68,7 +65,7 @@ export function openApiDocument(publicUrl: string): object {
         delete: {
           operationId: 'revoke',
           summary: 'Ends the pairing at once',
-          responses: { 204: { description: 'Ended' }, 404: problem('The code is unknown or has expired') },
+          responses: { 204: { description: 'Ended' }, ...unknownCode() },
         },
       },
       '/{code}.sh': {
@@ -91,7 +88,7 @@ export function openApiDocument(publicUrl: string): object {
           summary: 'Whether the pairing has been picked up',
           responses: {
             200: { description: 'Expiry and retrievals', content: { 'application/json': { schema: STATUS } } },
-            404: problem('The code is unknown or has expired'),
+            ...unknownCode(),
           },
         },
       },
@@ -113,14 +110,24 @@ export function openApiDocument(publicUrl: string): object {
         get: {
           operationId: 'readiness',
           summary: 'Whether the service takes requests',
-          responses: { 200: { description: 'It does', content: TEXT } },
+          responses: {
+            200: { description: 'It does', content: TEXT },
+            503: { description: 'It is stopping', content: TEXT },
+          },
         },
       },
       '/metrics': {
         get: {
           operationId: 'metrics',
           summary: 'Figures for Prometheus; with a bearer token where the operator asks for one',
-          responses: { 200: { description: 'The figures', content: TEXT } },
+          responses: {
+            200: { description: 'The figures', content: TEXT },
+            401: {
+              description: 'The token is missing or wrong',
+              content: TEXT,
+              headers: { 'WWW-Authenticate': STRING },
+            },
+          },
         },
       },
       '/openapi.json': {
@@ -172,11 +179,24 @@ const FLAGS = [
   { name: 'g', in: 'query', description: 'Bakes tags in', schema: { type: 'array', items: { type: 'string' } } },
 ];
 
+const STRING = { schema: { type: 'string' } };
+const RETRY_AFTER = { 'Retry-After': { description: 'Seconds', schema: { type: 'integer', minimum: 1 } } };
+
+const MISSED = 'Too many unknown codes from this client address';
+
+function unknownCode(): object {
+  return {
+    404: problem('The code is unknown or has expired'),
+    429: { ...problem(MISSED), headers: RETRY_AFTER },
+  };
+}
+
 function scripts(content: object): object {
   return {
     200: { description: 'The installer', content },
     400: { description: 'A flag cannot be baked in: a script that says so and exits 1', content },
     404: { description: 'The code is unknown, used up or expired: a script that says so and exits 1', content },
+    429: { description: `${MISSED}: a script that says so and exits 1`, content, headers: RETRY_AFTER },
   };
 }
 

@@ -17,7 +17,7 @@ interface Document {
   components: object;
 }
 
-type Provoke = (server: ReturnType<typeof startApp>['server'], code: string) => request.Test;
+type Provoke = (server: ReturnType<typeof startApp>['server'], code: string, stop: () => void) => request.Test;
 
 const BROWSER = 'text/html,*/*;q=0.8';
 const UNKNOWN = '22222222222a';
@@ -44,27 +44,39 @@ const ANSWERS: Record<string, Provoke> = {
   'get /{code} 400 text/html': (server, code) => request(server).get(`/${code}?u`).set('Accept', BROWSER),
   'get /{code} 404 text/plain': (server) => request(server).get(`/${UNKNOWN}`),
   'get /{code} 404 text/html': (server) => request(server).get(`/${UNKNOWN}`).set('Accept', BROWSER),
+  'get /{code} 429 text/plain': (server) => request(server).get(`/${UNKNOWN}`),
+  'get /{code} 429 text/html': (server) => request(server).get(`/${UNKNOWN}`).set('Accept', BROWSER),
   'delete /{code} 204': (server, code) => request(server).delete(`/${code}`),
   'delete /{code} 404 application/problem+json': (server) => request(server).delete(`/${UNKNOWN}`),
+  'delete /{code} 429 application/problem+json': (server) => request(server).delete(`/${UNKNOWN}`),
   'get /{code}.sh 200 text/plain': (server, code) => request(server).get(`/${code}.sh`),
   'get /{code}.sh 400 text/plain': (server, code) => request(server).get(`/${code}.sh?u`),
   'get /{code}.sh 404 text/plain': (server) => request(server).get(`/${UNKNOWN}.sh`),
+  'get /{code}.sh 429 text/plain': (server) => request(server).get(`/${UNKNOWN}.sh`),
   'get /{code}.ps1 200 text/plain': (server, code) => request(server).get(`/${code}.ps1`),
   'get /{code}.ps1 400 text/plain': (server, code) => request(server).get(`/${code}.ps1?u`),
   'get /{code}.ps1 404 text/plain': (server) => request(server).get(`/${UNKNOWN}.ps1`),
+  'get /{code}.ps1 429 text/plain': (server) => request(server).get(`/${UNKNOWN}.ps1`),
   'get /{code}.json 200 application/json': (server, code) => request(server).get(`/${code}.json`),
   'get /{code}.json 404 application/problem+json': (server) => request(server).get(`/${UNKNOWN}.json`),
+  'get /{code}.json 429 application/problem+json': (server) => request(server).get(`/${UNKNOWN}.json`),
   'get /uninstall 200 text/plain': (server) => request(server).get('/uninstall'),
   'get /healthz 200 text/plain': (server) => request(server).get('/healthz'),
   'get /readyz 200 text/plain': (server) => request(server).get('/readyz'),
+  'get /readyz 503 text/plain': (server, _, stop) => {
+    stop();
+    return request(server).get('/readyz');
+  },
   'get /metrics 200 text/plain': (server) => request(server).get('/metrics'),
+  'get /metrics 401 text/plain': (server) => request(server).get('/metrics'),
   'get /openapi.json 200 application/json': (server) => request(server).get('/openapi.json'),
 };
 
 /** What the service must be like for an answer of this status. */
 const CONDITIONS: Record<string, Parameters<typeof startApp>[0]> = {
   403: { env: { TRUST_PROXY: '1' } },
-  429: { env: { DEPOSITS_PER_MINUTE: '1' } },
+  401: { env: { METRICS_TOKEN: 'secret' } },
+  429: { env: { DEPOSITS_PER_MINUTE: '1', MISSES_PER_MINUTE: '1' } },
   503: { maxDeposits: 1 },
 };
 
@@ -93,9 +105,10 @@ test('documents exactly the answers that are held against the real ones below', 
 describe('the real answer is the documented one:', () => {
   test.each(Object.entries(ANSWERS))('%s', async (name, provoke) => {
     const [method = '', path = '', status = '', type] = name.split(' ');
-    const { server } = startApp(CONDITIONS[status]);
+    const { server, stop } = startApp(CONDITIONS[status]);
     const { body: pairing } = await request(server).post('/').send(DEPOSIT);
-    const answer = await provoke(server, pairing.pairing_code);
+    await request(server).get(`/${UNKNOWN}`);
+    const answer = await provoke(server, pairing.pairing_code, stop);
     expect(answer.status).toBe(Number(status));
     expect(answer.type || undefined).toBe(type);
     const documented = document.paths[path]?.[method]?.responses?.[status];
