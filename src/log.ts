@@ -17,8 +17,8 @@ export interface Log {
   info(message: string): void;
   warn(message: string): void;
   error(message: string): void;
-  /** Writes what is still held back. */
-  flush(): void;
+  /** Calls `done` once everything is written, or cannot be. Nothing may be logged after that. */
+  close(done: () => void): void;
 }
 
 /** Lines wait this long at most, so that many can be written at once. Milliseconds. */
@@ -27,15 +27,23 @@ const DELAY = 100;
 /** When nobody reads the output, lines beyond this many bytes are dropped: a log must not stop the service. */
 const MAX_BUFFERED = 1024 * 1024;
 
+/** Who does not read the last lines in this time does not get them. Milliseconds. */
+const CLOSE_DEADLINE = 500;
+
 /** A JSON line for each event, on stdout. */
 export function createLog(): Log {
   const destination = pino.destination({
-    dest: 1,
+    // Node makes a pipe non-blocking when it is asked for it. A blocked write would keep the process from ending.
+    dest: process.stdout.fd,
     sync: false,
     minLength: 4096,
     maxLength: MAX_BUFFERED,
     periodicFlush: DELAY,
   });
+  // Such as a full disk. The lines are tried again with the next ones, and the service goes on without.
+  destination.on('error', () => {});
+  // Pino calls it when the process exits, and it tries for ever to write what cannot be written.
+  destination.flushSync = () => {};
   const logger = pino(
     { base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (level) => ({ level }) } },
     destination,
@@ -46,7 +54,13 @@ export function createLog(): Log {
     info: (message) => logger.info(message),
     warn: (message) => logger.warn(message),
     error: (message) => logger.error(message),
-    flush: () => destination.flushSync(),
+    close(done) {
+      const deadline = setTimeout(done, CLOSE_DEADLINE);
+      destination.flush(() => {
+        clearTimeout(deadline);
+        done();
+      });
+    },
   };
 }
 

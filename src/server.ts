@@ -68,7 +68,10 @@ function start(): void {
     }
   });
 
-  process.on('SIGHUP', () => renewCertificate(server, config));
+  // On a terminal, and with nothing to renew, the signal keeps its meaning: the terminal is gone.
+  if (server instanceof SecureServer || !process.stdout.isTTY) {
+    process.on('SIGHUP', () => renewCertificate(server, config));
+  }
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
       if (!ready) process.exit(1);
@@ -81,10 +84,7 @@ function start(): void {
 /** Lets running answers finish, closes idle connections at once and hanging ones at the deadline. */
 function stop(server: WebServer): void {
   log.info('stopping');
-  server.close(() => {
-    log.flush();
-    process.exit(0);
-  });
+  server.close(() => log.close(() => process.exit(0)));
   setTimeout(() => server.closeAllConnections(), STOP_DEADLINE).unref();
 }
 
@@ -152,17 +152,15 @@ function isPrivateTransport(publicUrl: string): boolean {
   return protocol === 'https:' || /^(localhost|.*\.localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname);
 }
 
-function fail(message: string): never {
-  log.flush();
+function fail(message: string): void {
   console.error(message);
-  process.exit(1);
+  log.close(() => process.exit(1));
 }
 
 /** Node's own report would print the message, which may quote a credential. An unhandled rejection comes here as well. */
 process.on('uncaughtException', (error) => {
   log.unexpected(error);
-  log.flush();
-  process.exit(1);
+  log.close(() => process.exit(1));
 });
 // Without a listener the signal opens the inspector, and with it the memory, to every local user.
 process.on('SIGUSR1', () => log.info('SIGUSR1: the inspector is disabled'));

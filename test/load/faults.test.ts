@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, get } from 'node:https';
 import { connect, type Socket } from 'node:net';
@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { describeWith } from '../support/requirements.ts';
-import { deposit, PLAIN_DEPOSIT, type Service, startService } from '../support/service.ts';
+import { deposit, freePort, PLAIN_DEPOSIT, type Service, startService, untilAnswers } from '../support/service.ts';
 
 const open: Socket[] = [];
 afterEach(() => {
@@ -170,6 +170,49 @@ describe('shutdown', () => {
     await vi.waitFor(() => expect(fetch(service.url)).rejects.toThrow());
     process.kill(service.pid, 'SIGTERM');
     expect(await code).toBe(1);
+  });
+});
+
+describe('a log that cannot be written', () => {
+  let running: ChildProcess;
+  let url: string;
+
+  /** Runs the service by a shell command in which "$@" is the service. */
+  async function start(command: string) {
+    const port = String(await freePort());
+    url = `http://127.0.0.1:${port}`;
+    running = spawn('sh', ['-c', command, 'sh', process.execPath, 'src/server.ts'], {
+      env: { ...process.env, PORT: port },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await untilAnswers(url, running, () => '');
+  }
+  afterEach(() => running.kill('SIGKILL'));
+
+  test.each([
+    ['a full disk', 'exec "$@" >/dev/full'],
+    ['a closed output', 'exec "$@" >&-'],
+    ['a reader that reads nothing', 'p=$(mktemp -u); mkfifo $p; sleep 20 <$p & exec 3>$p; rm $p; exec "$@" >&3'],
+  ])('keeps nobody from being served and the service not from stopping: %s', async (_, command) => {
+    await start(command);
+    // More than a pipe holds.
+    for (let i = 0; i < 600; i += 1) await fetch(`${url}/healthz`);
+    const ended = new Promise((resolve) => running.once('exit', resolve));
+    running.kill('SIGTERM');
+    expect(await ended).toBe(0);
+  });
+});
+
+describeWith(['script'], 'on a terminal', () => {
+  test('the service ends when that is closed', async () => {
+    const port = String(await freePort());
+    const terminal = spawn('script', ['-qec', `exec ${process.execPath} src/server.ts`, '/dev/null'], {
+      env: { ...process.env, PORT: port },
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+    await untilAnswers(`http://127.0.0.1:${port}`, terminal, () => '');
+    terminal.kill('SIGKILL');
+    await vi.waitFor(() => expect(fetch(`http://127.0.0.1:${port}`)).rejects.toThrow(), { timeout: 10_000 });
   });
 });
 
