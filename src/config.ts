@@ -49,6 +49,8 @@ function webOrigin(entry: string): string | undefined {
     : undefined;
 }
 
+const ORIGINS_RULE = 'must be * or origins such as https://rport.example.com, separated by commas';
+
 const variables = z.object({
   HOST: z.string().default('127.0.0.1').describe('address to listen on'),
   PORT: wholeNumber(1, 65_535).default(8080).describe('port to listen on'),
@@ -81,15 +83,12 @@ const variables = z.object({
     .optional()
     .describe('RPort servers that deposits may be for, such as rport.example.com,*.example.org; unset: any'),
   CORS_ORIGINS: z
-    .union([
-      z.literal('*'),
-      list('must be * or origins such as https://rport.example.com, separated by commas', webOrigin),
-    ])
+    .union([z.literal('*'), list(ORIGINS_RULE, webOrigin)], ORIGINS_RULE)
     .default('*')
     .describe('origins whose pages may deposit from a browser, such as https://rport.example.com'),
   RPORT_VERSION: z
     .string()
-    .regex(/^[0-9A-Za-z][0-9A-Za-z.+-]*$/, 'must be a version such as 0.9.14, or latest')
+    .regex(/^(latest|\d+\.\d+\.\d+[0-9A-Za-z.+-]*)$/, 'must be a version such as 0.9.14, or latest')
     .default('0.9.14')
     .describe('the client to install: a version, or latest for the newest stable one'),
   RPORT_RELEASES_URL: webUrl()

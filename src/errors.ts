@@ -101,7 +101,7 @@ export class NotFound extends Refusal {
 export class UnknownCode extends NotFound {
   constructor() {
     super(
-      'This pairing code is unknown or has expired. Codes work for a few minutes only: upload the credentials again to get a new one.',
+      'This pairing code is unknown or has expired. Check that it was copied whole, 12 letters and digits; codes work for a few minutes only, so upload the credentials again to get a new one.',
     );
   }
 }

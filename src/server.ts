@@ -31,6 +31,9 @@ const STOP_DEADLINE = 4_000;
 /** Memory for everything but deposits. Bytes. */
 const BASE_MEMORY = 48 * 1024 * 1024;
 
+/** A host that is never on a network. */
+const LOOPBACK = /^(localhost|.*\.localhost|127\.\d+\.\d+\.\d+|::1|\[::1\])$/;
+
 type WebServer = Server | SecureServer;
 
 const log = createLog();
@@ -63,8 +66,12 @@ function start(): void {
   server.on('error', (error) => fail(`cannot listen on ${config.host} port ${config.port}: ${error.message}`));
   server.listen(config.port, config.host, () => {
     log.info(`listening on ${config.host} port ${config.port}; pairing URLs begin with ${config.publicUrl}/`);
-    if (!isPrivateTransport(config.publicUrl)) {
+    const { protocol, hostname } = new URL(config.publicUrl);
+    if (protocol !== 'https:' && !LOOPBACK.test(hostname)) {
       log.warn('PUBLIC_URL is not HTTPS: whoever is on the way can read the credentials');
+    }
+    if (LOOPBACK.test(hostname) && !LOOPBACK.test(config.host)) {
+      log.warn('PUBLIC_URL is the address of this machine alone: the commands will not work on any other');
     }
   });
 
@@ -144,12 +151,6 @@ function forbidCoreDumps(): void {
   const { status } = spawnSync('prlimit', ['--pid', String(process.pid), '--core=0:0']);
   if (status !== 0)
     log.warn('core dumps cannot be turned off here (no prlimit): start the service under "ulimit -c 0"');
-}
-
-/** HTTPS, or never on a network. */
-function isPrivateTransport(publicUrl: string): boolean {
-  const { protocol, hostname } = new URL(publicUrl);
-  return protocol === 'https:' || /^(localhost|.*\.localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname);
 }
 
 function fail(message: string): void {

@@ -58,11 +58,13 @@ test.each([
   ['CORS_ORIGINS', '*, https://rport.example.com'],
   ['RPORT_RELEASES_URL', 'nowhere'],
   ['RPORT_VERSION', '0.9.14; reboot'],
+  ['RPORT_VERSION', 'v0.9.14'],
+  ['RPORT_VERSION', 'newest'],
   ['TACOSCRIPT_RELEASES_URL', 'nowhere'],
 ])('refuses %s=%s in one line that begins with the name', (name, value) => {
   const read = () => readConfig({ [name]: value });
   expect(read).toThrow(ConfigError);
-  expect(read).toThrow(new RegExp(`^${name}: [^\n]+$`));
+  expect(read).toThrow(new RegExp(`^${name}: must [^\n]+$`));
 });
 
 test('takes lists with spaces, and writes hosts and origins as URLs do', () => {

@@ -35,8 +35,9 @@ describeWith(['caddy'], 'the Caddyfile', () => {
   });
 });
 
-test('fly.toml keeps one machine running, by HTTPS only, and checks what the service answers', () => {
+test('fly.toml keeps one machine running, by HTTPS only, tells clients apart, and checks what the service answers', () => {
   expect(parseToml(read('fly.toml'))).toMatchObject({
+    env: { TRUST_PROXY: '2' },
     http_service: {
       internal_port: 8080,
       force_https: true,

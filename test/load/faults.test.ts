@@ -228,6 +228,12 @@ describe('the process', () => {
     expect(service.log()).toContain('PUBLIC_URL is not HTTPS');
   });
 
+  test('warns of a public address that is local, when it listens to others', async () => {
+    const service = await startService({ HOST: '0.0.0.0' });
+    await service.stop();
+    expect(service.log()).toContain('PUBLIC_URL is the address of this machine alone');
+  });
+
   test('ends on an unhandled rejection, and its log holds no value of it', async () => {
     const reject = "setTimeout(() => Promise.reject(new Error('hunter' + 2)), 1500)";
     const service = await startService({ NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(reject)}` });
