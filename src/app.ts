@@ -22,7 +22,7 @@ import { type Dialect, readFlags } from './flags.ts';
 import { createRateLimit } from './limits.ts';
 import type { AnsweredRequest } from './log.ts';
 import type { Metrics } from './metrics.ts';
-import { chooseDialect, negotiate } from './negotiate.ts';
+import { chooseDialect, negotiate, prefersHtml } from './negotiate.ts';
 import { openApiDocument } from './openapi.ts';
 import { ASSETS, CONTENT_SECURITY_POLICY, type Pages } from './page.ts';
 import type { Render } from './render.ts';
@@ -105,6 +105,8 @@ export function createApp(deps: AppDeps): Hono {
   serve('/', {
     GET: (c) => (isForPeople(c) ? page(pages.form()) : text(usage(publicUrl))),
     POST: async (c) => {
+      // It would be lost at once.
+      if (!isReady()) throw new Stopping();
       if (!mayDeposit(c)) throw new ForeignOrigin();
       const wait = limitDeposits(addressOf(c));
       if (wait > 0) throw new TooManyRequests(wait);
@@ -181,7 +183,11 @@ export function createApp(deps: AppDeps): Hono {
       const answered = { id, method: c.req.method, route, status, seconds };
       metrics.answer(answered);
       onAnswer(answered);
-      return new Response(body, { status, headers: { ...headers, ...SECURITY_HEADERS, 'X-Request-Id': id } });
+      const closing = isReady() ? {} : { Connection: 'close' };
+      return new Response(body, {
+        status,
+        headers: { ...headers, ...SECURITY_HEADERS, ...closing, 'X-Request-Id': id },
+      });
     };
     const answer = c.req.header('Origin') === undefined ? attempt(c, handle) : share(c, handle);
     // At once only where nothing is left to read: the adapter closes connections whose request it answers before its end.
@@ -276,9 +282,10 @@ function refusalFor(c: Context, refusal: Refusal, render: Render, pages: Pages):
   return script(dialect, 'rport-installer', render.error(dialect, refusal.message));
 }
 
-/** Whether a page is the answer: to a browser that looks at something or sends the form. */
+/** Whether a page is the answer: to a browser that looks at something or sends the form. No preview deposits. */
 function isForPeople(c: Context): boolean {
-  return ['GET', 'HEAD', 'POST'].includes(c.req.method) && answerFor(c) === 'page';
+  if (c.req.method === 'POST') return prefersHtml(c.req.header('Accept') ?? '');
+  return ['GET', 'HEAD'].includes(c.req.method) && answerFor(c) === 'page';
 }
 
 function answerFor(c: Context): ReturnType<typeof negotiate> {

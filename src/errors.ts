@@ -99,10 +99,10 @@ export class NotFound extends Refusal {
 
 /** A guess, or a code whose time is over. */
 export class UnknownCode extends NotFound {
-  constructor() {
-    super(
-      'This pairing code is unknown or has expired. Check that it was copied whole, 12 letters and digits; codes work for a few minutes only, so upload the credentials again to get a new one.',
-    );
+  constructor(
+    message = 'This pairing code is unknown or has expired. Check that it was copied whole, 12 letters and digits; codes work for a few minutes only, so upload the credentials again to get a new one.',
+  ) {
+    super(message);
   }
 }
 

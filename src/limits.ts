@@ -8,7 +8,7 @@ const WINDOW = 60_000;
 /**
  * How many addresses are told apart within a minute. Beyond it newcomers are not limited: whoever commands so many is
  * not held by a limit per address, and a bound on memory matters more. It is why this is no library: the ones for Node
- * keep a record and a timer for every address that ever asks.
+ * keep a record for every address, without a bound.
  */
 const MAX_ADDRESSES = 100_000;
 

@@ -13,7 +13,7 @@ export type Extension = Dialect | 'json';
 const BOTS = new RegExp(
   [
     'bot\\b|crawler|spider|slurp|preview|unfurl|externalhit|externalagent|imageproxy|link ?check',
-    'whatsapp|viber|skype|\\bteams\\b|kakaotalk|rocket\\.chat|nextcloud|webex|vkshare|embedly|iframely|\\bgoogle-',
+    'whatsapp|viber|skype|\\bteams\\b|kakaotalk|rocket\\.chat|nextcloud|webex|vkshare|embed|iframely|cardyb|mastodon|atlassian|\\bgoogle-',
     'microsoft office|ms-office|outlook|proofpoint|mimecast|barracuda',
   ].join('|'),
   'i',
@@ -24,9 +24,16 @@ const BOTS = new RegExp(
  * uses nothing up. Then the extension decides; without one, a browser (it prefers HTML) gets the page.
  */
 export function negotiate(extension: Extension | undefined, userAgent: string, accept: string): Answer {
+  // Its early releases call themselves previews.
+  if (/powershell/i.test(userAgent)) return chooseDialect(extension, userAgent);
   if (BOTS.test(userAgent)) return 'page';
-  if (extension === undefined && /\btext\/html\b/i.test(accept)) return 'page';
+  if (extension === undefined && prefersHtml(accept)) return 'page';
   return chooseDialect(extension, userAgent);
+}
+
+/** Whether an Accept header is that of a browser that shows a page. */
+export function prefersHtml(accept: string): boolean {
+  return /\btext\/html\b/i.test(accept);
 }
 
 /** The dialect a script URL fails in: that of its extension, else PowerShell for PowerShell on Windows, else sh. */

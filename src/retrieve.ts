@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { NotFound, UnknownCode } from './errors.ts';
+import { UnknownCode } from './errors.ts';
 import { type Dialect, readFlags } from './flags.ts';
 import type { Extension } from './negotiate.ts';
 import type { Render } from './render.ts';
@@ -52,9 +52,9 @@ export function revoke(code: string, store: DepositStore): void {
   if (!store.revoke(code)) throw new UnknownCode();
 }
 
-function unavailable(code: string, store: DepositStore): NotFound {
+function unavailable(code: string, store: DepositStore): UnknownCode {
   if (!store.status(code)) return new UnknownCode();
-  return new NotFound(
+  return new UnknownCode(
     'This pairing code has been used as often as it may be: upload the credentials again to get a new one.',
   );
 }

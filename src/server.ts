@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { spawnSync } from 'node:child_process';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { createServer as createSecureServer, Server as SecureServer } from 'node:https';
@@ -18,6 +19,7 @@ import { createMemoryStore, MAX_BYTES_PER_DEPOSIT, steadyClock } from './store.t
 
 /** Milliseconds. Whoever needs longer for a request of at most 8 KiB is broken or hostile. */
 const TIMEOUTS = {
+  handshakeTimeout: 10_000,
   headersTimeout: 10_000,
   requestTimeout: 15_000,
   keepAliveTimeout: 5_000,
@@ -30,6 +32,8 @@ const MAX_HEADER_BYTES = 8 * 1024;
 const STOP_DEADLINE = 4_000;
 /** Memory for everything but deposits. Bytes. */
 const BASE_MEMORY = 48 * 1024 * 1024;
+/** The part of V8's heap limit that --max-old-space-size does not set, and in which no deposit stays. Bytes. */
+const YOUNG_GENERATION = 96 * 1024 * 1024;
 
 /** A host that is never on a network. */
 const LOOPBACK = /^(localhost|.*\.localhost|127\.\d+\.\d+\.\d+|::1|\[::1\])$/;
@@ -92,7 +96,11 @@ function start(): void {
 function stop(server: WebServer): void {
   log.info('stopping');
   server.close(() => log.close(() => process.exit(0)));
-  setTimeout(() => server.closeAllConnections(), STOP_DEADLINE).unref();
+  setTimeout(() => {
+    server.closeAllConnections();
+    // Without waiting for connections that are in their TLS handshake, which nothing closes.
+    setImmediate(() => log.close(() => process.exit(0)));
+  }, STOP_DEADLINE);
 }
 
 /** The TLS files as they are now; undefined for plain HTTP. Throws ConfigError. */
@@ -101,10 +109,12 @@ function readTlsFiles({ tlsCert, tlsKey }: Config): { cert: string; key: string 
   const files = { cert: readConfigured('TLS_CERT', tlsCert), key: readConfigured('TLS_KEY', tlsKey) };
   try {
     createSecureContext(files);
+    // A file that is being renewed may be empty, which is no error to the function above.
+    if (new X509Certificate(files.cert).checkPrivateKey(createPrivateKey(files.key))) return files;
   } catch (error) {
     throw new ConfigError(`TLS_CERT: does not fit TLS_KEY, or one is not PEM (${reasonOf(error)})`);
   }
-  return files;
+  throw new ConfigError('TLS_CERT: does not fit TLS_KEY');
 }
 
 function readConfigured(variable: string, path: string): string {
@@ -136,7 +146,7 @@ function renewCertificate(server: WebServer, config: Config): void {
 
 /** Throws ConfigError when the deposits could take more memory than the process may have. */
 function refuseTooManyDeposits(maxDeposits: number): void {
-  const available = getHeapStatistics().heap_size_limit - BASE_MEMORY;
+  const available = getHeapStatistics().heap_size_limit - YOUNG_GENERATION - BASE_MEMORY;
   const fitting = Math.floor(available / MAX_BYTES_PER_DEPOSIT);
   if (maxDeposits <= fitting) return;
   const needed = Math.ceil((maxDeposits * MAX_BYTES_PER_DEPOSIT + BASE_MEMORY) / 2 ** 20);

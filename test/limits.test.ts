@@ -69,6 +69,24 @@ describe('the service', () => {
     for (let i = 0; i < 5; i += 1) await request(server).get(`/${body.pairing_code}`).expect(200);
   });
 
+  test('counts a code that is used up as unknown', async () => {
+    const { server } = startApp({ env: { MISSES_PER_MINUTE: '1' } });
+    const { body } = await request(server)
+      .post('/')
+      .send({ ...DEPOSIT, uses: 1 });
+    await request(server).get(`/${body.pairing_code}`).expect(200);
+    expect((await request(server).get(`/${body.pairing_code}`).expect(404)).text).toContain('as often as it may be');
+    await request(server).get(`/${body.pairing_code}`).expect(429);
+  });
+
+  test('counts the failed look-ups of each client by itself', async () => {
+    const { server } = startApp({ env: { MISSES_PER_MINUTE: '1', TRUST_PROXY: '1' } });
+    const miss = (address: string) => request(server).get('/22222222222a').set('X-Forwarded-For', address);
+    await miss('203.0.113.1').expect(404);
+    await miss('203.0.113.1').expect(429);
+    await miss('203.0.113.2').expect(404);
+  });
+
   test('takes a new X-Forwarded-For for a new client only behind a trusted proxy', async () => {
     for (const [trusted, status] of [
       ['0', 429],

@@ -15,6 +15,7 @@ test.each([
   ['sh', '', ''],
   ['ps1', 'Mozilla/5.0 (Windows NT; Windows NT 10.0; en-US) WindowsPowerShell/5.1.19041.1237', ''],
   ['ps1', 'Mozilla/5.0 (Windows NT 10.0; Microsoft Windows 10.0.19045; en-US) PowerShell/7.4.1', ''],
+  ['ps1', 'Mozilla/5.0 (Windows NT 10.0; Microsoft Windows 10.0.26100; en-US) PowerShell/7.6.0-preview.4', ''],
   ['sh', 'Mozilla/5.0 (Linux; Debian GNU/Linux 12; en-US) PowerShell/7.4.1', ''],
 ])('answers %s to the installing client %s', (answer, userAgent, accept) => {
   expect(negotiate(undefined, userAgent, accept)).toBe(answer);
@@ -53,6 +54,10 @@ test.each([
   'Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 BingPreview/1.0b',
   'Microsoft Office/16.0 (Windows NT 10.0; Microsoft Outlook 16.0; Pro)',
   'redditbot/1.0',
+  'Bluesky Cardyb/1.1; +mailto:support@bsky.app',
+  'http.rb/5.1.1 (Mastodon/4.2.10; +https://mastodon.example/) Bot',
+  'NotionEmbedder',
+  'Atlassian HttpClient 0.17.2',
   'Mozilla/5.0 (compatible; vkShare; +http://vk.com/dev/Share)',
 ])('answers the bot %s with the page at every address', (userAgent) => {
   for (const extension of [undefined, 'sh', 'ps1'] as const)

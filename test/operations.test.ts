@@ -13,6 +13,13 @@ describe('behind a proxy that says the client came by plain HTTP', () => {
     expect(store.size()).toBe(0);
   });
 
+  test('a DELETE is refused', async () => {
+    const { server, store } = startApp();
+    const { body } = await request(server).post('/').send(DEPOSIT);
+    await request(server).delete(`/${body.pairing_code}`).set(insecure).expect(403);
+    expect(store.size()).toBe(1);
+  });
+
   test('a script URL is redirected to HTTPS, with a script that fails for whoever does not follow', async () => {
     const { server } = startApp();
     const { headers, text } = await request(server).get('/22222222222a?x').set(insecure).expect(308);
@@ -63,6 +70,14 @@ describe('GET /metrics', () => {
     expect(await sample(server, series)).toBe('1');
   });
 
+  test('keeps no series for each method that somebody thinks of', async () => {
+    const { server } = startApp();
+    for (const method of ['put', 'patch', 'propfind', 'lock'] as const) await request(server)[method]('/').expect(405);
+    const { text } = await request(server).get('/metrics');
+    expect(text).toContain('method="other",route="/",status="405"');
+    expect(text).not.toMatch(/method="(PUT|PATCH|PROPFIND|LOCK)"/);
+  });
+
   test('holds no code', async () => {
     const { server } = startApp();
     const { body } = await request(server).post('/').send(DEPOSIT);
@@ -110,6 +125,47 @@ describe('an error nobody expected', () => {
     render.installer = installer;
     await request(server).get(`/${body.pairing_code}`).expect(200);
   });
+});
+
+test('a stopping service takes no deposit, which it would lose, and closes each connection', async () => {
+  const { server, store, stop } = startApp();
+  stop();
+  const { headers } = await request(server).post('/').send(DEPOSIT).expect(503);
+  expect(headers.connection).toBe('close');
+  expect(store.size()).toBe(0);
+});
+
+test('a deposit by a program that calls itself a bot is answered in JSON', async () => {
+  const { server } = startApp();
+  const { body } = await request(server).post('/').set('User-Agent', 'deploybot/1.0').send(DEPOSIT).expect(200);
+  expect(body.pairing_code).toHaveLength(12);
+});
+
+test('CONNECT_HOSTS holds for every deposit', async () => {
+  const { server } = startApp({ env: { CONNECT_HOSTS: 'rport.example.com' } });
+  await request(server).post('/').send(DEPOSIT).expect(200);
+  const strange = { ...DEPOSIT, connect_url: 'https://rport.example.org' };
+  const { body } = await request(server).post('/').send(strange).expect(400);
+  expect(body.errors).toEqual([
+    { field: 'connect_url', problem: expect.stringContaining('not one of the RPort servers') },
+  ]);
+});
+
+test.each([
+  ['sh', '', {}, 'text/plain'],
+  ['PowerShell', '.ps1', {}, 'text/plain'],
+  ['JSON', '', { Accept: 'application/json' }, 'application/problem+json'],
+  ['a page', '', { Accept: 'text/html' }, 'text/html'],
+])('an error nobody expected is answered in the form that was asked for: %s', async (_, extension, headers, type) => {
+  const { server, render, store } = startApp();
+  const { body } = await request(server).post('/').send(DEPOSIT);
+  store.peek = store.retrieve = () => {
+    throw new Error(DEPOSIT.password);
+  };
+  const answer = await request(server).get(`/${body.pairing_code}${extension}`).set(headers).expect(500);
+  expect(answer.type).toBe(type);
+  const reason = 'The pairing service failed. Try again, and tell its operator if that does not help.';
+  expect(answer.text).toContain(extension === '.ps1' ? render.error('ps1', reason) : reason);
 });
 
 test('/readyz fails once the service is stopping', async () => {

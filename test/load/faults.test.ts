@@ -222,6 +222,27 @@ describe('the process', () => {
     await expect(start).rejects.toThrow(/ended with 1:\nMAX_DEPOSITS: 1000000 may take 3\d{3} MB .* at most \d+, or/);
   });
 
+  test('holds as many of the largest deposits as it says will fit', async () => {
+    const NODE_OPTIONS = '--max-old-space-size=256';
+    const refusal = await startService({ MAX_DEPOSITS: '1000000', NODE_OPTIONS }).catch(String);
+    const fitting = /at most (\d+),/.exec(String(refusal))?.[1] ?? '';
+    const fill = `
+      import { createMemoryStore } from './src/store.ts';
+      const store = createMemoryStore(600, ${fitting});
+      for (let i = 0; i < ${fitting}; i += 1) {
+        const wide = String(i).padEnd(100, '0').replaceAll('0', '\u{1f600}');
+        const connectUrl = ('http://a/?' + i).padEnd(2048, '\\\\');
+        store.put({ connectUrl, fingerprint: '${PLAIN_DEPOSIT.fingerprint}', clientId: wide, password: wide });
+      }
+      console.log(store.size());`;
+    const args = ['--input-type=module', '--eval', fill];
+    expect(
+      execFileSync(process.execPath, args, { env: { ...process.env, NODE_OPTIONS } })
+        .toString()
+        .trim(),
+    ).toBe(fitting);
+  });
+
   test('warns of a public address that is neither HTTPS nor local', async () => {
     const service = await startService({ PUBLIC_URL: 'http://pairing.example.com' });
     await service.stop();
@@ -365,13 +386,30 @@ describeWith(['openssl'], 'HTTPS', () => {
     expect(await ask(service, kept)).toEqual({ status: 200, name: 'old.example' });
     expect(await ask(service, fresh)).toEqual({ status: 200, name: 'new.example' });
 
-    writeFileSync(cert(), 'no certificate');
-    process.kill(service.pid, 'SIGHUP');
-    await vi.waitFor(() => expect(service.log()).toContain('the old certificate stays'), { timeout: 10_000 });
-    expect(await ask(service, fresh)).toEqual({ status: 200, name: 'new.example' });
+    for (const [n, bad] of ['no certificate', ''].entries()) {
+      writeFileSync(cert(), bad);
+      process.kill(service.pid, 'SIGHUP');
+      await vi.waitFor(() => expect(service.log().match(/the old certificate stays/g)).toHaveLength(n + 1), {
+        timeout: 10_000,
+      });
+      expect(await ask(service, fresh)).toEqual({ status: 200, name: 'new.example' });
+    }
     kept.destroy();
     expect(await service.stop()).toBe(0);
   });
+
+  test('cuts off who begins no handshake, and stops in spite of him', async () => {
+    issue('one.example');
+    const service = await startService({ TLS_CERT: cert(), TLS_KEY: key() });
+    await (await dial(service)).closed;
+    await dial(service);
+    expect(await ask(service, new Agent({ rejectUnauthorized: false }))).toMatchObject({ status: 200 });
+    const stopping = performance.now();
+    expect(await service.stop()).toBe(0);
+    // Sooner than it would be cut off.
+    expect(performance.now() - stopping).toBeLessThan(9_000);
+    // Node by itself gives it two minutes.
+  }, 60_000);
 
   test('does not start with a certificate that cannot be read or does not fit its key', async () => {
     const missing = startService({ TLS_CERT: cert(), TLS_KEY: key() });
