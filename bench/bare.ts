@@ -1,15 +1,8 @@
 /** The least that can be done: `node:http` with the very bytes of the service's answers, which arrive on stdin as JSON. */
 import { createServer } from 'node:http';
-import { text } from 'node:stream/consumers';
+import { type Answer, readAnswers } from './answers.ts';
 
-interface Answer {
-  headers: Record<string, string>;
-  body: string;
-}
-
-const { installer, pairing, missing, port } = JSON.parse(await text(process.stdin)) as {
-  [name in 'installer' | 'pairing' | 'missing']: Answer;
-} & { port: number };
+const { installer, pairing, missing, port } = await readAnswers();
 
 const ready = (answer: Answer, status: number) => ({ ...answer, status, body: Buffer.from(answer.body) });
 const answers = { installer: ready(installer, 200), pairing: ready(pairing, 200), missing: ready(missing, 404) };

@@ -1,16 +1,9 @@
 /** Hono and its adapter with the very bytes of the service's answers, and nothing of the service. As bare.ts. */
-import { text } from 'node:stream/consumers';
 import { serve } from '@hono/node-server';
 import { Hono } from 'hono';
+import { type Answer, readAnswers } from './answers.ts';
 
-interface Answer {
-  headers: Record<string, string>;
-  body: string;
-}
-
-const { installer, pairing, missing, port } = JSON.parse(await text(process.stdin)) as {
-  [name in 'installer' | 'pairing' | 'missing']: Answer;
-} & { port: number };
+const { installer, pairing, missing, port } = await readAnswers();
 
 const ready = ({ headers, body }: Answer, status: number) => {
   const bytes = Buffer.from(body);
