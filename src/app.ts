@@ -252,11 +252,13 @@ function isAuthorized(c: Context, token: string | undefined): boolean {
   return timingSafeEqual(hash(c.req.header('Authorization') ?? ''), hash(`Bearer ${token}`));
 }
 
-/** For the case that a proxy says the client came by plain HTTP, where the service is meant to be reached by HTTPS. */
+/** For the case that a proxy says the client came by plain HTTP. */
 function refuseInsecure(c: Context, publicUrl: string): void {
   const [protocol = ''] = (c.req.header('X-Forwarded-Proto') ?? '').split(',');
-  if (protocol.trim().toLowerCase() !== 'http' || !publicUrl.startsWith('https:')) return;
+  if (protocol.trim().toLowerCase() !== 'http') return;
   if (c.req.method === 'GET' || c.req.method === 'HEAD') {
+    // There is nowhere to send them.
+    if (!publicUrl.startsWith('https:')) return;
     const { pathname, search } = new URL(c.req.url);
     throw new MovedToHttps(`${publicUrl}${pathname}${search}`);
   }

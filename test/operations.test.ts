@@ -35,9 +35,14 @@ describe('behind a proxy that says the client came by plain HTTP', () => {
     for (const path of ['/healthz', '/readyz', '/metrics']) await request(server).get(path).set(insecure).expect(200);
   });
 
-  test('nothing changes where the service is meant to be reached by plain HTTP, or the proxy says https', async () => {
-    const plain = startApp({ env: { PUBLIC_URL: 'http://localhost:8080' } });
-    await request(plain.server).post('/').set(insecure).send(DEPOSIT).expect(200);
+  test('without an https address a deposit is refused all the same, but nothing is redirected', async () => {
+    const { server } = startApp({ env: { PUBLIC_URL: 'http://pairing.example.com' } });
+    await request(server).post('/').set(insecure).send(DEPOSIT).expect(403);
+    const { body } = await request(server).post('/').send(DEPOSIT).expect(200);
+    await request(server).get(`/${body.pairing_code}`).set(insecure).expect(200);
+  });
+
+  test('nothing changes where the proxy says https', async () => {
     await request(startApp().server).post('/').set('X-Forwarded-Proto', 'https').send(DEPOSIT).expect(200);
   });
 });
