@@ -478,10 +478,8 @@ EOF
 	}
 
 	delete_account() {
-		# What the server has started may still run, and start more: first all is stopped.
-		for _signal in STOP STOP STOP KILL; do
-			find /proc -maxdepth 1 -user "$1" -exec sh -c 'kill -s "$0" "${1#/proc/}"' $_signal {} \; 2>/dev/null
-		done
+		# What the server has started may still run, and start more: only the kernel gets all of it.
+		! has su || su -s /bin/sh "$1" -c 'kill -s KILL -- -1' 2>/dev/null
 		pause
 		if has userdel; then
 			userdel "$1"
