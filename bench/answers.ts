@@ -5,9 +5,7 @@ export interface Answer {
   body: string;
 }
 
-/** What the service answers, and the port to answer it on, as bench.ts writes them on stdin. */
+/** What the service answers, as bench.ts writes it on stdin. */
 export async function readAnswers() {
-  return JSON.parse(await text(process.stdin)) as {
-    [name in 'installer' | 'pairing' | 'missing']: Answer;
-  } & { port: number };
+  return JSON.parse(await text(process.stdin)) as { [name in 'installer' | 'pairing' | 'missing']: Answer };
 }

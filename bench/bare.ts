@@ -2,7 +2,7 @@
 import { createServer } from 'node:http';
 import { type Answer, readAnswers } from './answers.ts';
 
-const { installer, pairing, missing, port } = await readAnswers();
+const { installer, pairing, missing } = await readAnswers();
 
 const ready = (answer: Answer, status: number) => ({ ...answer, status, body: Buffer.from(answer.body) });
 const answers = { installer: ready(installer, 200), pairing: ready(pairing, 200), missing: ready(missing, 404) };
@@ -20,4 +20,4 @@ createServer((request, response) => {
     JSON.parse(Buffer.concat(chunks).toString());
     send(answers.pairing);
   });
-}).listen(port, '127.0.0.1');
+}).listen(Number(process.env.PORT), '127.0.0.1');

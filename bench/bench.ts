@@ -44,8 +44,8 @@ async function main(): Promise<void> {
 async function measureSpeed(): Promise<void> {
   const service = await startServer(SERVICE, UNLIMITED);
   const answers = await sampleAnswers(service);
-  const bare = await startFloor('bare', answers);
-  const hono = await startFloor('hono', answers);
+  const bare = await startServer(['bench/bare.ts'], {}, answers);
+  const hono = await startServer(['bench/hono.ts'], {}, answers);
   const rows: string[][] = [['', 'requests/s', 'p50 ms', 'p99 ms', 'CPU us/request', 'of bare']];
   const compare = async (name: string, path: { service: string; floor: string }, request: Omit<Target, 'url'>) => {
     const best = await alternate([
@@ -144,20 +144,11 @@ async function measureStart(): Promise<void> {
   print(rows);
 }
 
-/** Starts a program that listens on PORT. */
-async function startServer(args: string[], settings: Record<string, string> = {}): Promise<Server> {
+/** Starts a program that listens on PORT, and waits until it answers. `input` is what it reads from stdin, as JSON. */
+async function startServer(args: string[], settings: Record<string, string> = {}, input?: object): Promise<Server> {
   const port = await freePort();
   const child = start(args, { ...settings, PORT: String(port) });
-  const url = `http://127.0.0.1:${port}`;
-  await answered(url);
-  return { child, url };
-}
-
-/** bare.ts or hono.ts. */
-async function startFloor(name: string, answers: object): Promise<Server> {
-  const port = await freePort();
-  const child = start([`bench/${name}.ts`], {});
-  child.stdin?.end(JSON.stringify({ ...answers, port }));
+  if (input) child.stdin?.end(JSON.stringify(input));
   const url = `http://127.0.0.1:${port}`;
   await answered(url);
   return { child, url };

@@ -3,7 +3,7 @@ import { serve } from '@hono/node-server';
 import { Hono } from 'hono';
 import { type Answer, readAnswers } from './answers.ts';
 
-const { installer, pairing, missing, port } = await readAnswers();
+const { installer, pairing, missing } = await readAnswers();
 
 const ready = ({ headers, body }: Answer, status: number) => {
   const bytes = Buffer.from(body);
@@ -18,4 +18,4 @@ app.post('/', async (c) => {
   await c.req.json();
   return sendPairing();
 });
-serve({ fetch: app.fetch, port, hostname: '127.0.0.1' });
+serve({ fetch: app.fetch, port: Number(process.env.PORT), hostname: '127.0.0.1' });

@@ -97,7 +97,7 @@ export class NotFound extends Refusal {
   readonly reason = 'not_found';
 }
 
-/** A guess, or a code whose time is over. */
+/** A guess, or a code that is used up or whose time is over. */
 export class UnknownCode extends NotFound {
   constructor(
     message = 'This pairing code is unknown or has expired. Check that it was copied whole, 12 letters and digits; codes work for a few minutes only, so upload the credentials again to get a new one.',

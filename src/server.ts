@@ -1,6 +1,5 @@
 #!/usr/bin/env node
 import { spawnSync } from 'node:child_process';
-import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { createServer as createSecureServer, Server as SecureServer } from 'node:https';
@@ -95,11 +94,11 @@ function start(): void {
 /** Lets running answers finish, closes idle connections at once and hanging ones at the deadline. */
 function stop(server: WebServer): void {
   log.info('stopping');
-  server.close(() => log.close(() => process.exit(0)));
+  server.close(() => end(0));
   setTimeout(() => {
     server.closeAllConnections();
     // Without waiting for connections that are in their TLS handshake, which nothing closes.
-    setImmediate(() => log.close(() => process.exit(0)));
+    setImmediate(() => end(0));
   }, STOP_DEADLINE);
 }
 
@@ -109,20 +108,22 @@ function readTlsFiles({ tlsCert, tlsKey }: Config): { cert: string; key: string 
   const files = { cert: readConfigured('TLS_CERT', tlsCert), key: readConfigured('TLS_KEY', tlsKey) };
   try {
     createSecureContext(files);
-    // A file that is being renewed may be empty, which is no error to the function above.
-    if (new X509Certificate(files.cert).checkPrivateKey(createPrivateKey(files.key))) return files;
   } catch (error) {
     throw new ConfigError(`TLS_CERT: does not fit TLS_KEY, or one is not PEM (${reasonOf(error)})`);
   }
-  throw new ConfigError('TLS_CERT: does not fit TLS_KEY');
+  return files;
 }
 
 function readConfigured(variable: string, path: string): string {
+  let content: string;
   try {
-    return readFileSync(path, 'utf8');
+    content = readFileSync(path, 'utf8');
   } catch (error) {
     throw new ConfigError(`${variable}: cannot read the file (${reasonOf(error)})`);
   }
+  // As while it is being renewed. TLS takes an empty file for none, and would go on without.
+  if (content === '') throw new ConfigError(`${variable}: the file is empty`);
+  return content;
 }
 
 function reasonOf(error: unknown): string {
@@ -165,13 +166,17 @@ function forbidCoreDumps(): void {
 
 function fail(message: string): void {
   console.error(message);
-  log.close(() => process.exit(1));
+  end(1);
+}
+
+function end(code: number): void {
+  log.close(() => process.exit(code));
 }
 
 /** Node's own report would print the message, which may quote a credential. An unhandled rejection comes here as well. */
 process.on('uncaughtException', (error) => {
   log.unexpected(error);
-  log.close(() => process.exit(1));
+  end(1);
 });
 // Without a listener the signal opens the inspector, and with it the memory, to every local user.
 process.on('SIGUSR1', () => log.info('SIGUSR1: the inspector is disabled'));
